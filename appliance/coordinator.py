@@ -1,0 +1,378 @@
+"""The coordinator: take, reconcile, commit, announce.
+
+It stands in the middle of a sale's way and knows neither SQL nor MQTT nor bytes on a wire:
+
+    link ──Delivery──▶ take ──▶ turn: reconcile ──▶ store (one commit) ──▶ announce ──▶ link
+                       └─────▶ answer: a reader's page ──────────────────────────────▶ link
+
+`turn` and `answer` are plain functions and a thread each only calls them; a simulation calls them itself. Two
+invariants are kept here: nothing is announced or settled that is not on the disk, and what is announced is what was
+committed.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+from threading import Event
+from typing import Protocol
+
+from appliance.contract import messages
+from appliance.contract.delivery import Channel, Delivery
+from appliance.contract.limits import HEAD_BYTES, OPERATIONS_MAX, PAYLOAD_MAX
+from appliance.contract.messages import Ack, Alert, BadQuery, Balance, Query, Refusal, Row, What
+from appliance.contract.operations import (
+    Head,
+    Message,
+    Unreadable,
+    identify,
+    is_again,
+    read_message,
+    read_operation,
+    read_parents,
+)
+from appliance.contract.topics import Topics
+from appliance.stock import alerts
+from appliance.stock.alerts import Raised
+from appliance.stock.errors import Rejected
+from appliance.stock.operation import Operation
+from appliance.stock.reconcile import Outcome, View, reconcile
+from appliance.stock.sequence import EpochState, Place, place, place_message
+from appliance.stock.stamps import Run, When, when
+
+log = logging.getLogger(__name__)
+
+TURN_MAX = 1000
+"""Deliveries of one turn. A turn of single sales then takes a fraction of a second, so that no till waits long."""
+
+QUESTIONS_MAX = 1000
+"""Queries that may wait. Twenty tills that come back at once ask twenty; beyond this a device is told `busy`."""
+
+
+class Link(Protocol):
+    """The way to the devices; both brokers satisfy it."""
+
+    def publish(self, topic: str, payload: bytes, retain: bool) -> None:
+        """Say something to whoever listens. Never blocks; may be called from any thread."""
+        ...
+
+
+class Clock(Protocol):
+    def shop_ms(self) -> int: ...
+
+    def wall_ms(self) -> int: ...
+
+    def is_synchronised(self) -> bool: ...
+
+
+class Changed(Protocol):
+    """What a committed turn has changed, for the announcement."""
+
+    @property
+    def since(self) -> int: ...
+    @property
+    def through(self) -> int: ...
+    @property
+    def balances(self) -> list[Balance]: ...
+    @property
+    def items(self) -> list[tuple[str, int, dict[str, object]]]: ...
+    @property
+    def alerts(self) -> list[Alert]: ...
+
+
+class Turn(View, Protocol):
+    """One transaction of the store."""
+
+    @property
+    def now_ms(self) -> int: ...
+    def epoch(self, device: str, epoch: str) -> EpochState: ...
+    def tag_at(self, device: str, epoch: str, seq: int) -> str | None: ...
+    def is_committed_at(self, device: str, epoch: str, head: Head) -> bool: ...
+    def committed_before(self, device: str, tag: str | None) -> int | None: ...
+    def run(self, run: str) -> Run | None: ...
+    def apply(self, device: str, epoch: str, head: Head, operation: Operation, when: When, outcome: Outcome) -> int: ...
+    def reject(self, device: str, epoch: str, head: Head, error: Rejected) -> int: ...
+    def repeat(self, device: str, epoch: str, head: Head, same_as: int) -> int: ...
+    def fork(self, device: str, epoch: str, parents: tuple[str, ...]) -> None: ...
+    def quarantine(self, device: str, reason: str, size: int, head: bytes) -> None: ...
+    def raise_alert(self, raised: Raised) -> None: ...
+    def committed(self) -> Changed: ...
+
+
+class Store(Protocol):
+    """Where it is all kept; the ledger's writer satisfies it."""
+
+    @property
+    def last_rev(self) -> int: ...
+
+    def turn(self, now_ms: int, wall_ms: int) -> AbstractContextManager[Turn]: ...
+    def ack(self, device: str, epoch: str) -> Ack: ...
+
+
+class Page(Protocol):
+    @property
+    def since(self) -> int: ...
+    @property
+    def to(self) -> int: ...
+    @property
+    def rows(self) -> tuple[Row, ...]: ...
+    @property
+    def more(self) -> bool: ...
+
+
+class Pages(Protocol):
+    """What a device may ask for; the ledger's reader satisfies it."""
+
+    def known_since(self, run: str | None, since: int) -> int: ...
+    def balances(self, since: int, limit: int) -> Page: ...
+    def items(self, since: int, limit: int) -> Page: ...
+    def rejected(self, device: str, since: int, limit: int) -> Page: ...
+    def receipt(self, receipt: str) -> Page: ...
+
+
+class Projection(Protocol):
+    """The retained topics as the ledger has them."""
+
+    def everything(self) -> Iterator[tuple[str, bytes]]: ...
+
+
+@dataclass(slots=True)
+class _Reply:
+    """What a device is to hear of one epoch when the turn is committed."""
+
+    committed: int = 0
+    gap: bool = False
+    refused: Refusal | None = None
+    is_handshake: bool = False
+
+
+class Coordinator:
+    """One shop's coordinator, for one run of the process."""
+
+    def __init__(
+        self,
+        *,
+        topics: Topics,
+        speaker: messages.Coordinator,
+        store: Store,
+        pages: Pages,
+        projection: Projection,
+        link: Link,
+        clock: Clock,
+    ) -> None:
+        self._topics = topics
+        self._speaker = speaker
+        self._store = store
+        self._pages = pages
+        self._projection = projection
+        self._link = link
+        self._clock = clock
+        self._inbox: deque[Delivery] = deque()
+        self._questions: deque[Delivery] = deque()
+        self._rev = store.last_rev
+        self.has_inbox = Event()
+        self.has_questions = Event()
+
+    # --- take ---------------------------------------------------------------------------------------------------------
+
+    def take(self, delivery: Delivery) -> None:
+        """Accept one message of a device. Never blocks; may be called from any thread."""
+        if delivery.channel is not Channel.QUERY:
+            self._inbox.append(delivery)
+            self.has_inbox.set()
+        elif len(self._questions) < QUESTIONS_MAX:
+            self._questions.append(delivery)
+            self.has_questions.set()
+        else:
+            self._say_answer(delivery, BadQuery(None, "busy", "too many questions wait: ask again later").payload)
+
+    # --- reconcile and commit -----------------------------------------------------------------------------------------
+
+    def turn(self) -> int:
+        """Commit what waits with one fsync, announce it, and settle it; return how many messages that were.
+
+        When the store raises, nothing has changed, nothing is settled, and all of it waits for the next turn.
+        """
+        self.has_inbox.clear()
+        batch = [self._inbox.popleft() for _ in range(min(len(self._inbox), TURN_MAX))]
+        if self._inbox:
+            self.has_inbox.set()
+        if not batch:
+            return 0
+        replies: dict[tuple[str, str | None], _Reply] = {}
+        try:
+            with self._store.turn(self._clock.shop_ms(), self._clock.wall_ms()) as turn:
+                for delivery in batch:
+                    self._reconcile(turn, delivery, replies)
+        except BaseException:
+            self._inbox.extendleft(reversed(batch))
+            raise
+        self._announce(turn.committed(), replies)
+        for delivery in batch:
+            delivery.settled()
+        return len(batch)
+
+    def _reconcile(self, turn: Turn, delivery: Delivery, replies: dict[tuple[str, str | None], _Reply]) -> None:
+        if delivery.channel is Channel.STATE:
+            state = messages.read_state(delivery.payload)
+            if state.is_online:
+                replies.setdefault((delivery.device, state.epoch), _Reply()).is_handshake = True
+            return
+        if not delivery.payload:
+            return  # Somebody cleared a retained operation: there is nothing to keep.
+        try:
+            if delivery.size > PAYLOAD_MAX:
+                raise Unreadable(f"{delivery.size} bytes: at most {PAYLOAD_MAX} are allowed")
+            message = read_message(delivery.payload)
+            reply = replies.setdefault((delivery.device, message.epoch), _Reply())
+            self._take_message(turn, delivery.device, message, reply)
+        except Unreadable as error:
+            log.warning("quarantined device=%s bytes=%d reason=%r", delivery.device, delivery.size, str(error))
+            turn.quarantine(delivery.device, str(error), delivery.size, delivery.payload[:HEAD_BYTES])
+            turn.raise_alert(alerts.quarantine(delivery.device, str(error), delivery.size))
+
+    def _take_message(self, turn: Turn, device: str, message: Message, reply: _Reply) -> None:
+        """Judge a message's operations in order. Raises Unreadable at one that has no name."""
+        for n, raw in enumerate(message.operations[:OPERATIONS_MAX]):
+            try:
+                head = identify(raw)
+            except Unreadable:
+                reply.gap = True  # What stands behind it cannot be in order: the device is asked for it again.
+                raise
+            match self._place(turn, device, message, head, is_first=n == 0):
+                case Place.NEXT:
+                    is_linked = message.after is not None or head.seq == n + 1
+                    self._commit(turn, device, message.epoch, head, is_linked=is_linked)
+                    reply.committed += 1
+                case Place.GAP:
+                    reply.gap = True
+                    return
+                case Place.REUSED | Place.CLOSED as verdict:
+                    log.warning("refused device=%s seq=%d code=%s", device, head.seq, verdict.value)
+                    reply.refused = Refusal(head.seq, head.tag, verdict.value)
+                    return
+        reply.gap = reply.gap or len(message.operations) > OPERATIONS_MAX
+
+    def _place(self, turn: Turn, device: str, message: Message, head: Head, *, is_first: bool) -> Place:
+        epoch = turn.epoch(device, message.epoch)
+        if is_first:
+            tag_at = partial(turn.tag_at, device, message.epoch)
+            if (verdict := place_message(head.seq, message.after, epoch, tag_at)) is not Place.NEXT:
+                return verdict
+        return place(head.seq, epoch, partial(turn.is_committed_at, device, message.epoch, head))
+
+    def _commit(self, turn: Turn, device: str, epoch: str, head: Head, *, is_linked: bool) -> None:
+        """Record the next operation of an epoch: applied, rejected, or known from before a fork."""
+        try:
+            if parents := read_parents(head):
+                log.warning("fork device=%s epoch=%s parents=%s", device, epoch, ",".join(parents))
+                turn.fork(device, epoch, parents)
+                turn.raise_alert(alerts.fork(device, epoch, parents))
+            if is_again(head) and (same_as := turn.committed_before(device, head.tag)) is not None:
+                turn.repeat(device, epoch, head, same_as)
+                return
+            operation = read_operation(head, is_linked=is_linked)
+            run = turn.run(operation.stamp.run) if operation.stamp else None
+            happened = when(operation.stamp, operation.seen, turn.now_ms, run)
+            turn.apply(device, epoch, head, operation, happened, reconcile(operation, turn))
+        except Rejected as error:
+            log.warning("rejected device=%s seq=%d code=%s detail=%r", device, head.seq, error.code, error.detail)
+            turn.reject(device, epoch, head, error)
+            turn.raise_alert(alerts.rejected(device, epoch, head.seq, error.code, error.detail))
+
+    # --- announce -----------------------------------------------------------------------------------------------------
+
+    def _announce(self, changed: Changed, replies: dict[tuple[str, str | None], _Reply]) -> None:
+        """Say what is on the disk now, and nothing else: balances first, so that an ack never outruns its balance."""
+        self._rev = changed.through
+        rows = [Row(balance.rev, messages.balance(balance)) for balance in changed.balances]
+        for balance, row in zip(changed.balances, rows, strict=True):
+            self._link.publish(self._topics.balance(balance.sku), row.encoded, retain=True)
+        for sku, rev, details in changed.items:
+            self._link.publish(self._topics.item(sku), messages.item(sku, rev, details), retain=True)
+        for alert in changed.alerts:
+            payload = messages.alert(alert) if alert.status == "active" else b""
+            self._link.publish(self._topics.alert(alert.alert), payload, retain=True)
+        for part in messages.changes(self._speaker.run, changed.since, changed.through, rows):
+            self._link.publish(self._topics.changes, part, retain=False)
+        for (device, epoch), reply in replies.items():
+            self._reply(device, epoch, reply)
+
+    def _reply(self, device: str, epoch: str | None, reply: _Reply) -> None:
+        """Send a device its ack. What concerns only the message just heard (gap, refused) is not retained."""
+        if epoch is not None:
+            ack = self._store.ack(device, epoch)
+            topic = self._topics.device(device, "ack")
+            if reply.committed:
+                log.info("committed device=%s seq=%d operations=%d rev=%d", device, ack.seq, reply.committed, self._rev)
+            if reply.gap or reply.refused:
+                self._link.publish(topic, messages.ack(ack, gap=reply.gap, refused=reply.refused), retain=False)
+            else:
+                self._link.publish(topic, messages.ack(ack), retain=True)
+        if reply.is_handshake:
+            self.tick()
+
+    # --- said without being asked -------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Tell the shop's time, which devices stamp their operations with, and how far it can be trusted."""
+        clock = "synchronised" if self._clock.is_synchronised() else "estimated"
+        if clock != self._speaker.clock:
+            self._speaker = replace(self._speaker, clock=clock)
+            self.say_online()
+        tick = messages.tick(self._speaker, self._clock.shop_ms(), self._rev)
+        self._link.publish(self._topics.tick, tick, retain=False)
+
+    def rewrite(self, retained: Iterable[str]) -> None:
+        """Make a broker's retained topics the ledger's: write all that it knows, clear what it doesn't, say `online`.
+
+        retained: the topics of ours that the broker holds. Call it between turns, so that no older balance follows a
+        newer one. The embedded broker asks the ledger instead, and only wants to hear `online`.
+        """
+        unknown = set(retained)
+        for topic, payload in self._projection.everything():
+            self._link.publish(topic, payload, retain=True)
+            unknown.discard(topic)
+        for topic in sorted(unknown):
+            self._link.publish(topic, b"", retain=True)
+        self.say_online()
+
+    def say_online(self) -> None:
+        self._link.publish(self._topics.coordinator, messages.online(self._speaker, self._rev), retain=True)
+
+    def say_offline(self) -> None:
+        self._link.publish(self._topics.coordinator, messages.offline(self._speaker), retain=True)
+
+    # --- answer -------------------------------------------------------------------------------------------------------
+
+    def answer(self) -> int:
+        """Answer the questions that wait; return how many that were."""
+        self.has_questions.clear()
+        count = len(self._questions)
+        for _ in range(count):
+            delivery = self._questions.popleft()
+            try:
+                answer = self._page(delivery.device, messages.read_query(delivery.payload))
+            except BadQuery as error:
+                answer = error.payload
+            self._say_answer(delivery, answer)
+        return count
+
+    def _page(self, device: str, query: Query) -> bytes:
+        since = self._pages.known_since(query.run, query.since)
+        match query.what:
+            case What.BALANCES:
+                page = self._pages.balances(since, query.limit)
+            case What.ITEMS:
+                page = self._pages.items(since, query.limit)
+            case What.REJECTED:
+                page = self._pages.rejected(device, since, query.limit)
+            case What.RECEIPT:
+                page = self._pages.receipt(query.receipt)
+        return messages.answer(query, self._speaker, page.since, page.to, page.rows, more=page.more)
+
+    def _say_answer(self, delivery: Delivery, answer: bytes) -> None:
+        self._link.publish(self._topics.device(delivery.device, "answer"), answer, retain=False)
+        delivery.settled()

@@ -1,0 +1,224 @@
+"""Reading the ledger beside its writer: pages for devices that catch up, balances for people.
+
+A reader sees one committed state for as long as one call lasts, and never waits for the writer (WAL). Only one thread
+at a time may use a Reader.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from appliance.contract import messages
+from appliance.contract.messages import Ack, Alert, Balance, Rejection, Row
+from appliance.ledger.acks import read_ack
+from appliance.ledger.database import FILE_NAME, open_database, tag_to_text
+
+_BALANCE = "SELECT code, on_hand_milli, reserved_milli, is_counted, revision, wall_ms FROM sku"
+_ITEM = "SELECT code, item.revision, details FROM item JOIN sku ON sku.id = item.sku"
+_ALERT = (
+    "SELECT alert, kind.word, status.word, since_ms, revision, times, summary, facts FROM alert "
+    "JOIN word kind ON kind.id = kind JOIN word status ON status.id = status WHERE status.word = 'active'"
+)
+_CHANGED = "SELECT revision FROM sku WHERE revision > ? ORDER BY revision LIMIT 1 OFFSET ?"
+_CHANGED_ITEMS = "SELECT revision FROM item WHERE revision > ? ORDER BY revision LIMIT 1 OFFSET ?"
+
+_CHUNK = 500
+"""Rows that a long walk reads at a time; between two chunks the database is free for a checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows in order of their revision, after `since` and through `to`. more: there is something behind them."""
+
+    since: int
+    to: int
+    rows: tuple[Row, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How much the ledger holds; `quarantined` are messages, `alerts` the active ones."""
+
+    rev: int
+    skus: int
+    receipts: int
+    rejected: int
+    quarantined: int
+    alerts: int
+    size_bytes: int
+
+
+class Reader:
+    """The ledger, open for reading."""
+
+    def __init__(self, directory: Path, *, vfs: str | None = None) -> None:
+        """Raises LedgerError when there is no ledger yet, or it cannot be read."""
+        self._path = directory / FILE_NAME
+        self._connection = open_database(self._path, writable=False, vfs=vfs)
+        self._sql = self._connection.execute
+        self.ledger = str(self._sql("SELECT ledger FROM ledger").get)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @property
+    def last_rev(self) -> int:
+        return int(self._sql("SELECT coalesce(max(revision), 0) FROM txn").get)
+
+    def known_since(self, run: str | None, since: int) -> int:
+        """Return the revision up to which a device's copy is true: `since`, or 0 when that proves nothing here.
+
+        A revision of a run holds as far as this ledger has that run; after a restore the numbers above come again.
+        """
+        row = self._sql("SELECT id FROM run WHERE run = ?", (run,)).get
+        if row is None:
+            return 0
+        next_rev = self._sql("SELECT min(first_rev) FROM run WHERE id > ?", (row,)).get
+        return since if since <= (self.last_rev if next_rev is None else next_rev - 1) else 0
+
+    def balances(self, since: int, limit: int) -> Page:
+        """Return the balances that changed after a revision, each as it stands now."""
+        return self._page(_CHANGED, self._balances_between, since, limit)
+
+    def items(self, since: int, limit: int) -> Page:
+        """Return the catalogue's items that changed after a revision."""
+        return self._page(_CHANGED_ITEMS, self._items_between, since, limit)
+
+    def rejected(self, device: str, since: int, limit: int) -> Page:
+        """Return a device's rejected operations after a revision, with their bytes."""
+        with self._snapshot():
+            found = self._sql(
+                "SELECT revision, epoch.epoch, txn.seq, txn.tag, word, detail, operation FROM txn "
+                "JOIN epoch ON epoch.id = txn.epoch JOIN device ON device.id = device "
+                "JOIN word ON word.id = code JOIN body USING (revision) "
+                "WHERE name = ? AND revision > ? ORDER BY revision LIMIT ?",
+                (device, since, limit + 1),
+            )
+            rows = [
+                Row(rev, messages.rejected(device, epoch, Rejection(seq, tag_to_text(tag), *why), rev, operation))
+                for rev, epoch, seq, tag, *why, operation in found
+            ]
+            return self._cut(rows[:limit], since, is_whole=len(rows) <= limit)
+
+    def receipt(self, receipt: str) -> Page:
+        """Return what the ledger keeps of a receipt, as a page of one row or none."""
+        with self._snapshot():
+            row = self._sql(
+                "SELECT kind.word, state.word, number, revision, device.name, wall_ms FROM receipt "
+                "JOIN word kind ON kind.id = receipt.kind JOIN word state ON state.id = receipt.state "
+                "JOIN txn USING (revision) JOIN epoch ON epoch.id = txn.epoch JOIN device ON device.id = epoch.device "
+                "JOIN turn ON last_rev = (SELECT min(last_rev) FROM turn WHERE last_rev >= revision) WHERE receipt = ?",
+                (receipt,),
+            ).get
+            rows = [] if row is None else [Row(row[3], messages.receipt(receipt, *row))]
+            return Page(0, self.last_rev, tuple(rows), more=False)
+
+    def balance(self, sku: str) -> Balance | None:
+        """Return one balance, None when no operation has named the SKU."""
+        row = self._sql(f"{_BALANCE} WHERE code = ?", (sku,)).get
+        return None if row is None else _balance(row)
+
+    def all_balances(self) -> Iterator[Balance]:
+        """Walk all balances in order of their SKU, without holding the database in between."""
+        return map(_balance, self._walk(f"{_BALANCE} WHERE code > ? ORDER BY code LIMIT ?"))
+
+    def item(self, sku: str) -> bytes | None:
+        """Return one item's message, None when the catalogue does not have it."""
+        row = self._sql(f"{_ITEM} WHERE code = ?", (sku,)).get
+        return None if row is None else _item(row)
+
+    def all_items(self) -> Iterator[tuple[str, bytes]]:
+        """Walk the catalogue: each SKU with its item's message."""
+        return ((row[0], _item(row)) for row in self._walk(f"{_ITEM} WHERE code > ? ORDER BY code LIMIT ?"))
+
+    def ack(self, device: str) -> Ack | None:
+        """Return the ack of the epoch in which a device committed last, None when it never did."""
+        epoch = self._sql(
+            "SELECT epoch.epoch FROM device JOIN epoch ON epoch.id = device.epoch WHERE name = ?", (device,)
+        ).get
+        return None if epoch is None else read_ack(self._connection, self.ledger, device, epoch)
+
+    def all_acks(self) -> Iterator[tuple[str, Ack]]:
+        """Walk the acks of all devices that ever committed something."""
+        for (device,) in self._walk(
+            "SELECT name FROM device WHERE epoch IS NOT NULL AND name > ? ORDER BY name LIMIT ?"
+        ):
+            ack = self.ack(device)
+            if ack is not None:
+                yield device, ack
+
+    def alerts(self) -> list[Alert]:
+        """Return the active alerts."""
+        return [_alert(row) for row in self._sql(f"{_ALERT} ORDER BY alert")]
+
+    def totals(self) -> Totals:
+        with self._snapshot():
+            skus, receipts, rejected, quarantined = self._sql(
+                "SELECT (SELECT count(*) FROM sku), (SELECT count(*) FROM receipt), "
+                "(SELECT coalesce(sum(rejected), 0) FROM epoch), (SELECT count(*) FROM quarantine)"
+            ).get
+            size_bytes = sum(part.stat().st_size for part in self._path.parent.glob(f"{FILE_NAME}*"))
+            return Totals(self.last_rev, skus, receipts, rejected, quarantined, len(self.alerts()), size_bytes)
+
+    def _balances_between(self, after: int, to: int) -> Iterator[Row]:
+        rows = self._sql(f"{_BALANCE} WHERE revision > ? AND revision <= ? ORDER BY revision, code", (after, to))
+        return (Row(balance.rev, messages.balance(balance)) for balance in map(_balance, rows))
+
+    def _items_between(self, after: int, to: int) -> Iterator[Row]:
+        rows = self._sql(
+            f"{_ITEM} WHERE item.revision > ? AND item.revision <= ? ORDER BY item.revision, code", (after, to)
+        )
+        return (Row(row[1], _item(row)) for row in rows)
+
+    def _page(self, changed: str, between: Callable[[int, int], Iterable[Row]], since: int, limit: int) -> Page:
+        """Cut a page of `limit` rows, or a little more, for it never splits a revision.
+
+        changed: asks for the revision of the nth row after a revision. between: the rows between two revisions.
+        """
+        with self._snapshot():
+            to = self._sql(changed, (since, limit - 1)).get
+            is_whole = to is None or self._sql(changed, (to, 0)).get is None
+            return self._cut(list(between(since, self.last_rev if is_whole else to)), since, is_whole=is_whole)
+
+    def _cut(self, rows: list[Row], since: int, *, is_whole: bool) -> Page:
+        """Make a page of what fits one payload. One that holds all there is reaches to the ledger's newest revision."""
+        fitting = next(messages.parts(rows), [])
+        if is_whole and len(fitting) == len(rows):
+            return Page(since, max(since, self.last_rev), tuple(fitting), more=False)
+        return Page(since, fitting[-1].rev, tuple(fitting), more=True)
+
+    def _walk(self, statement: str) -> Iterator[tuple[Any, ...]]:
+        """Read a table in chunks, in order of its first column, a text that is never empty."""
+        last = ""
+        rows: list[tuple[Any, ...]]
+        while rows := self._sql(statement, (last, _CHUNK)).fetchall():
+            yield from rows
+            last = rows[-1][0]
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        self._sql("BEGIN")
+        try:
+            yield
+        finally:
+            self._sql("COMMIT")
+
+
+def _balance(row: tuple[Any, ...]) -> Balance:
+    code, on_hand_milli, reserved_milli, is_counted, revision, wall_ms = row
+    return Balance(code, on_hand_milli, reserved_milli, bool(is_counted), revision, wall_ms)
+
+
+def _item(row: tuple[Any, ...]) -> bytes:
+    code, revision, details = row
+    return messages.item(code, revision, orjson.loads(details))
+
+
+def _alert(row: tuple[Any, ...]) -> Alert:
+    alert, kind, status, since_ms, revision, times, summary, facts = row
+    return Alert(alert, kind, status, since_ms, revision, times, summary, facts.encode())

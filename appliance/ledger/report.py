@@ -1,0 +1,25 @@
+"""The ledger as the commands show it: rows of plain JSON values.
+
+A running coordinator answers with these over the control socket, and with the service down a command makes the same
+ones from the ledger itself.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from appliance.contract import messages
+from appliance.ledger.reader import Reader
+
+
+def totals(reader: Reader) -> dict[str, Any]:
+    """Return `{"ledger": uuid, "rev": …, "skus": …, "receipts": …, "rejected": …, …}` (`reader.Totals`)."""
+    return {"ledger": reader.ledger, **asdict(reader.totals())}
+
+
+def balances(reader: Reader, sku: str | None) -> Iterator[dict[str, Any]]:
+    """Walk balances as on the wire (`messages.balance`): of one SKU (none when it is unknown), or of all."""
+    found = reader.all_balances() if sku is None else filter(None, [reader.balance(sku)])
+    return (orjson.loads(messages.balance(balance)) for balance in found)

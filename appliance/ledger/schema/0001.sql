@@ -1,0 +1,145 @@
+-- Version 1. Append-only: `txn` and `entry` are never updated; everything else is a total or an index over them.
+-- Quantities are integer thousandths; times are milliseconds, `shop_ms` since the ledger's beginning, `wall_ms` since 1970.
+
+CREATE TABLE ledger (
+    only   INTEGER PRIMARY KEY CHECK (only = 1),
+    ledger TEXT NOT NULL,                 -- UUID; a new one is another ledger to every till
+    shop   TEXT NOT NULL
+) STRICT;
+
+-- One start of the coordinator. Shop time runs on from run to run and never back.
+CREATE TABLE run (
+    id           INTEGER PRIMARY KEY,
+    run          TEXT NOT NULL UNIQUE,
+    first_rev    INTEGER NOT NULL,        -- the first revision that this run may commit
+    is_measured  INTEGER NOT NULL,        -- 0: how long the box was off before it is unknown
+    boot         TEXT NOT NULL,           -- the kernel's boot id, in which `boottime_ms` counts
+    boottime_ms  INTEGER NOT NULL,        -- when the run began, on the kernel's clock that also runs in sleep
+    shop_ms      INTEGER NOT NULL,        -- the same instant in shop time
+    kept_ms      INTEGER NOT NULL,        -- the newest shop time made durable while nothing was committed
+    kept_wall_ms INTEGER                  -- the wall clock then; NULL when it was not synchronised
+) STRICT;
+
+-- One commit. Keeps the time of all its operations once, so an operation costs no column for it.
+CREATE TABLE turn (
+    last_rev INTEGER PRIMARY KEY,
+    run      INTEGER NOT NULL REFERENCES run,
+    shop_ms  INTEGER NOT NULL,
+    wall_ms  INTEGER NOT NULL             -- for people only
+) STRICT;
+
+CREATE TABLE device (
+    id    INTEGER PRIMARY KEY,
+    name  TEXT NOT NULL UNIQUE,
+    epoch INTEGER                         -- the one whose ack is retained: the last that committed something
+) STRICT;
+
+-- Through `seq` everything of an epoch is committed. Random operation ids would cost four times the pages.
+CREATE TABLE epoch (
+    id        INTEGER PRIMARY KEY,
+    device    INTEGER NOT NULL REFERENCES device,
+    epoch     TEXT NOT NULL,
+    seq       INTEGER NOT NULL,
+    tag       INTEGER,                    -- of the operation at `seq`
+    is_closed INTEGER NOT NULL,
+    rejected  INTEGER NOT NULL,           -- how many of them were rejected
+    UNIQUE (device, epoch)
+) STRICT;
+
+-- Words that repeat in every row (kinds, causes, codes) are stored once.
+CREATE TABLE word (
+    id   INTEGER PRIMARY KEY,
+    word TEXT NOT NULL UNIQUE
+) STRICT;
+
+-- One operation, applied or rejected. `revision` is the only order of the ledger.
+CREATE TABLE txn (
+    revision     INTEGER PRIMARY KEY,
+    epoch        INTEGER NOT NULL REFERENCES epoch,
+    seq          INTEGER NOT NULL,
+    tag          INTEGER,                 -- 16 hex digits as a signed 64-bit integer; NULL when it came without one
+    kind         INTEGER NOT NULL REFERENCES word,
+    run          INTEGER REFERENCES run,  -- of the stamp; NULL: none, or unknown to this ledger
+    shop_ms      INTEGER NOT NULL,        -- when it happened
+    seen         INTEGER NOT NULL,
+    is_uncertain INTEGER NOT NULL,
+    at_ms        INTEGER,                 -- the device's own wall clock, for people only
+    at_offset_s  INTEGER,
+    code         INTEGER REFERENCES word, -- why it was rejected; NULL: applied
+    same_as      INTEGER,                 -- the revision that applied it under an earlier epoch's name
+    UNIQUE (epoch, seq)
+) STRICT;
+
+-- What a revision did to a SKU. on_hand is the sum of these, and a balance never changes without one.
+CREATE TABLE entry (
+    revision     INTEGER NOT NULL REFERENCES txn,
+    n            INTEGER NOT NULL,
+    sku          INTEGER NOT NULL REFERENCES sku,
+    effect_milli INTEGER NOT NULL,
+    cause        INTEGER NOT NULL REFERENCES word,
+    previous     INTEGER NOT NULL,        -- the SKU's revision before: a history is walked without an index over it
+    PRIMARY KEY (revision, n)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sku (
+    id             INTEGER PRIMARY KEY,
+    code           TEXT NOT NULL UNIQUE,
+    on_hand_milli  INTEGER NOT NULL,
+    reserved_milli INTEGER NOT NULL,
+    is_counted     INTEGER NOT NULL,
+    revision       INTEGER NOT NULL,      -- the last that changed it
+    wall_ms        INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sku_by_revision ON sku (revision);
+
+CREATE TABLE item (
+    sku      INTEGER PRIMARY KEY REFERENCES sku,
+    revision INTEGER NOT NULL,
+    details  TEXT NOT NULL                -- the wire's JSON object without sku and rev
+) STRICT;
+CREATE INDEX item_by_revision ON item (revision);
+
+-- A receipt counts once for ever, so this outlives its text.
+CREATE TABLE receipt (
+    id       INTEGER PRIMARY KEY,
+    receipt  TEXT NOT NULL UNIQUE,
+    kind     INTEGER NOT NULL REFERENCES word,
+    state    INTEGER NOT NULL REFERENCES word,
+    number   TEXT NOT NULL,
+    revision INTEGER NOT NULL             -- the last that changed it
+) STRICT;
+
+CREATE TABLE receipt_goods (
+    receipt INTEGER NOT NULL REFERENCES receipt,
+    goods   TEXT NOT NULL,                -- digest of the lines that were moved
+    PRIMARY KEY (receipt, goods)
+) STRICT, WITHOUT ROWID;
+
+-- The operation as it came: receipts, what was rejected and why, and what came without a tag.
+CREATE TABLE body (
+    revision  INTEGER PRIMARY KEY REFERENCES txn,
+    operation BLOB NOT NULL,
+    detail    TEXT
+) STRICT;
+
+-- Bytes that name no operation.
+CREATE TABLE quarantine (
+    id      INTEGER PRIMARY KEY,
+    device  INTEGER NOT NULL REFERENCES device,
+    reason  TEXT NOT NULL,
+    size    INTEGER NOT NULL,
+    head    BLOB NOT NULL,
+    wall_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX quarantine_by_device ON quarantine (device);
+
+CREATE TABLE alert (
+    alert    TEXT PRIMARY KEY,
+    kind     INTEGER NOT NULL REFERENCES word,
+    status   INTEGER NOT NULL REFERENCES word,
+    since_ms INTEGER NOT NULL,            -- wall clock
+    revision INTEGER NOT NULL,
+    times    INTEGER NOT NULL,            -- how often it was raised since it last was acknowledged
+    summary  TEXT NOT NULL,
+    facts    TEXT NOT NULL
+) STRICT;

@@ -1,0 +1,146 @@
+"""The one writer: a turn looks up, collects and commits everything that waited, with one fsync.
+
+    with writer.turn(now_ms, wall_ms) as turn:      # leaving it commits; an exception leaves nothing behind
+        turn.apply(...); turn.reject(...); ...
+    turn.committed                                  # what there is to announce, now that it is on the disk
+
+A turn keeps what it touches in memory (epochs, SKUs) and writes it once at its end, so a hundred sales of one SKU in
+one turn update its row once. Only one thread may use a Writer.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.contract.messages import Ack
+from appliance.ledger.acks import read_ack
+from appliance.ledger.database import DISK_FAULTS, FILE_NAME, DiskFault, LedgerError, open_database
+from appliance.ledger.turn import Turn
+from appliance.ledger.words import Words
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """An instant on the clocks that survive a process: the kernel's boot, its clock that runs in sleep, and the wall's.
+
+    synchronised_wall_ms: the wall clock since 1970 where it can measure a power gap, None where it may be wrong.
+    """
+
+    boot: str
+    boottime_ms: int
+    synchronised_wall_ms: int | None
+
+
+class Writer:
+    """The ledger of one shop, open for writing."""
+
+    def __init__(self, directory: Path, *, shop: str, new_ledger: str, vfs: str | None = None) -> None:
+        """Open the ledger in `directory`, or begin one named `new_ledger` (a UUID).
+
+        Raises LedgerError when it cannot be used, or belongs to another shop.
+        """
+        self._connection = open_database(directory / FILE_NAME, writable=True, vfs=vfs)
+        self._connection.execute("INSERT OR IGNORE INTO ledger VALUES (1, ?, ?)", (new_ledger, shop))
+        self.ledger, of_shop = self._connection.execute("SELECT ledger, shop FROM ledger").get
+        if of_shop != shop:
+            raise LedgerError(
+                f"{directory} holds the ledger of shop {of_shop!r}, not of {shop!r}: set STOCK_SHOP back, "
+                "or STOCK_DATA_DIR to another directory"
+            )
+        self._words = Words(self._connection)
+        self._run: int | None = None
+
+    def begin_run(self, run: str, moment: Moment) -> int:
+        """Record that a run begins, and return its first instant in shop time (milliseconds).
+
+        Shop time goes on exactly where the kernel's clock can tell how long nothing ran, by the wall clock where it was
+        synchronised at both ends; else from the last instant that may have been announced, and the gap is unknown.
+        """
+        start_ms, is_measured = self._resume(moment)
+        with self._transaction():
+            if not is_measured:
+                self._connection.execute("UPDATE run SET is_measured = 0")
+            self._connection.execute(
+                "INSERT INTO run (run, first_rev, is_measured, boot, boottime_ms, shop_ms, kept_ms, kept_wall_ms) "
+                "VALUES (?, ?, 1, ?, ?, ?, ?, ?)",
+                (
+                    run,
+                    self.last_rev + 1,
+                    moment.boot,
+                    moment.boottime_ms,
+                    start_ms,
+                    start_ms,
+                    moment.synchronised_wall_ms,
+                ),
+            )
+            self._run = self._connection.last_insert_rowid()
+        return start_ms
+
+    @property
+    def last_rev(self) -> int:
+        """The highest revision in the ledger, 0 while there is none."""
+        return int(self._connection.execute("SELECT coalesce(max(revision), 0) FROM txn").get)
+
+    @contextmanager
+    def turn(self, now_ms: int, wall_ms: int) -> Iterator[Turn]:
+        """One transaction at shop time `now_ms`. Raises DiskFault when the disk did not take it: nothing changed."""
+        assert self._run is not None, "a run has begun"
+        with self._transaction():
+            turn = Turn(self._connection, self._words, self._run, self.last_rev, now_ms, wall_ms)
+            yield turn
+            turn.write()
+
+    def keep_time(self, now_ms: int, synchronised_wall_ms: int | None) -> None:
+        """Make shop time durable while nothing is sold (see KEEP_TIME_MS). Raises DiskFault."""
+        with self._transaction():
+            self._connection.execute(
+                "UPDATE run SET kept_ms = ?, kept_wall_ms = ? WHERE id = ?", (now_ms, synchronised_wall_ms, self._run)
+            )
+
+    def ack(self, device: str, epoch: str) -> Ack:
+        """Return the ack of an epoch as it is committed."""
+        return read_ack(self._connection, self.ledger, device, epoch)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _resume(self, moment: Moment) -> tuple[int, bool]:
+        """Return where shop time goes on, and whether the time since the last run is known."""
+        last = self._connection.execute(
+            "SELECT boot, boottime_ms, shop_ms, kept_ms, kept_wall_ms FROM run ORDER BY id DESC LIMIT 1"
+        ).get
+        if last is None:
+            return 0, True
+        boot, boottime_ms, run_start_ms, kept_ms, kept_wall_ms = last
+        newest_ms = max(
+            kept_ms, self._connection.execute("SELECT shop_ms FROM turn ORDER BY last_rev DESC LIMIT 1").get or 0
+        )
+        if boot == moment.boot and moment.boottime_ms >= boottime_ms:
+            return max(newest_ms, run_start_ms + moment.boottime_ms - boottime_ms), True
+        wall_ms = moment.synchronised_wall_ms
+        if wall_ms is not None and kept_wall_ms is not None and wall_ms >= kept_wall_ms:
+            return max(newest_ms, kept_ms + wall_ms - kept_wall_ms), True
+        return newest_ms + ANNOUNCED_AHEAD_MS, False
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if not self._connection.get_autocommit():
+                    self._connection.execute("ROLLBACK")
+                self._words.forget()
+                raise
+        except DISK_FAULTS as error:
+            raise DiskFault(f"the ledger's disk failed: {error}") from error
+
+
+KEEP_TIME_MS = 60_000
+"""Shop time is made durable at least this often; an fsync a minute is nothing to a card."""
+
+ANNOUNCED_AHEAD_MS = KEEP_TIME_MS + 15_000
+"""Ticks may have told devices a time this much later than the last durable one: a minute, and one tick of 10 s."""

@@ -1,0 +1,148 @@
+"""A shop without a network: the real coordinator and the real ledger, single-threaded, on a clock that a test sets.
+
+`say` hands a message to the coordinator as a link would, takes one turn, and returns what the device heard.
+"""
+
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from appliance.contract import messages
+from appliance.contract.delivery import Channel, Delivery
+from appliance.contract.topics import Topics
+from appliance.coordinator import Coordinator
+from appliance.ledger.projection import Projection
+from appliance.ledger.reader import Reader
+from appliance.ledger.writer import Moment, Writer
+
+EPOCH = "epoch-of-the-test-0001"
+WALL_MS = 1_790_000_000_000
+
+
+def tag(number: int) -> str:
+    """A tag for the nth operation of a test."""
+    return f"{number:016x}"
+
+
+def operation(seq: int, **fields: Any) -> dict[str, Any]:
+    """A legal sale of one A, with `fields` put over it."""
+    base = {"seq": seq, "tag": tag(seq), "type": "move", "sku": "A", "qty": "-1", "reason": "sale"}
+    return {key: value for key, value in (base | fields).items() if value is not ...}
+
+
+def message(*operations: dict[str, Any], epoch: str = EPOCH, after: str | None = ...) -> dict[str, Any]:  # type: ignore[assignment]
+    """A message of these operations; `after` is the tag before the first one unless a test says otherwise."""
+    first = operations[0].get("seq", 1)
+    if after is ...:
+        after = tag(first - 1) if isinstance(first, int) and first > 1 else None
+    return {"epoch": epoch, **({"after": after} if after else {}), "ops": list(operations)}
+
+
+@dataclass(slots=True)
+class Clock:
+    now_ms: int = 0
+    synchronised: bool = False
+
+    def shop_ms(self) -> int:
+        return self.now_ms
+
+    def wall_ms(self) -> int:
+        return WALL_MS + self.now_ms
+
+    def is_synchronised(self) -> bool:
+        return self.synchronised
+
+
+@dataclass(slots=True)
+class Link:
+    """Keeps what is published: `log` all of it in order, `retained` as a broker would."""
+
+    log: list[tuple[str, bytes]] = field(default_factory=list)
+    retained: dict[str, bytes] = field(default_factory=dict)
+
+    def publish(self, topic: str, payload: bytes, retain: bool) -> None:
+        self.log.append((topic, payload))
+        if retain and payload:
+            self.retained[topic] = payload
+        elif retain:
+            self.retained.pop(topic, None)
+
+
+class Shop:
+    """One run after another of a coordinator on the ledger in `directory`."""
+
+    def __init__(self, directory: Path, *, run: str | None = None, vfs: str | None = None) -> None:
+        self.directory = directory
+        self.clock = Clock()
+        self.topics = Topics("shop")
+        self._runs = (run or f"{number:08x}" for number in itertools.count(1))
+        self._vfs = vfs
+        self.settled = 0
+        self.start()
+
+    def start(self) -> None:
+        """Begin a run."""
+        self.run = next(self._runs)
+        self.writer = Writer(self.directory, shop="shop", new_ledger="ledger-1", vfs=self._vfs)
+        moment = Moment("boot", self.clock.now_ms, None)
+        self.clock.now_ms = max(self.clock.now_ms, self.writer.begin_run(self.run, moment))
+        self.reader = Reader(self.directory, vfs=self._vfs)
+        self.link = Link()
+        self.coordinator = Coordinator(
+            topics=self.topics,
+            speaker=messages.Coordinator(self.writer.ledger, self.run, "estimated", "0"),
+            store=self.writer,
+            pages=self.reader,
+            projection=Projection(self.topics, self.reader),
+            link=self.link,
+            clock=self.clock,
+        )
+
+    def stop(self) -> None:
+        self.writer.close()
+        self.reader.close()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def hand(self, device: str, payload: bytes, channel: Channel = Channel.OP, size: int | None = None) -> None:
+        """Put a message before the coordinator."""
+        self.coordinator.take(Delivery(device, channel, payload, len(payload) if size is None else size, self._settle))
+
+    def say(self, device: str, what: dict[str, Any] | bytes, **how: Any) -> dict[str, Any]:
+        """Put an `op` message before the coordinator, let it take a turn, and return the last ack that came of it."""
+        before = len(self.link.log)
+        self.hand(device, what if isinstance(what, bytes) else orjson.dumps(what), **how)
+        self.coordinator.turn()
+        acks = [payload for topic, payload in self.link.log[before:] if topic == self.topics.device(device, "ack")]
+        return orjson.loads(acks[-1]) if acks else {}
+
+    def ask(self, device: str, what: dict[str, Any] | bytes) -> dict[str, Any]:
+        """Ask a query, and return its answer."""
+        self.hand(device, what if isinstance(what, bytes) else orjson.dumps(what), Channel.QUERY)
+        self.coordinator.answer()
+        topic, payload = self.link.log[-1]
+        assert topic == self.topics.device(device, "answer")
+        answer: dict[str, Any] = orjson.loads(payload)
+        return answer
+
+    def on_hand(self, sku: str = "A") -> str | None:
+        """What the ledger says that there is of a SKU."""
+        balance = self.reader.balance(sku)
+        return None if balance is None else str(orjson.loads(messages.balance(balance))["on_hand"])
+
+    def retained(self, leaf: str) -> Any:
+        """A retained message as a broker would hold it, by what follows the shop's root; None when it holds none."""
+        payload = self.link.retained.get(self.topics.root + leaf)
+        return None if payload is None else orjson.loads(payload)
+
+    def alerts(self) -> set[str]:
+        """The kinds of the alerts that are active."""
+        return {alert.kind for alert in self.reader.alerts()}
+
+    def _settle(self) -> None:
+        self.settled += 1
