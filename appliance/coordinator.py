@@ -307,10 +307,11 @@ class Coordinator:
             topic = self._topics.device(device, "ack")
             if reply.committed:
                 log.info("committed device=%s seq=%d operations=%d rev=%d", device, ack.seq, reply.committed, self._rev)
-            if reply.gap or reply.refused:
-                self._link.publish(topic, messages.ack(ack, gap=reply.gap, refused=reply.refused), retain=False)
-            else:
+            is_about_message = reply.gap or reply.refused is not None
+            if reply.committed or not is_about_message:
                 self._link.publish(topic, messages.ack(ack), retain=True)
+            if is_about_message:
+                self._link.publish(topic, messages.ack(ack, gap=reply.gap, refused=reply.refused), retain=False)
         if reply.is_handshake:
             self.tick()
 

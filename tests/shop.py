@@ -4,16 +4,19 @@
 """
 
 import itertools
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import apsw
 import orjson
 
 from appliance.contract import messages
 from appliance.contract.delivery import Channel, Delivery
 from appliance.contract.topics import Topics
 from appliance.coordinator import Coordinator
+from appliance.ledger.database import FILE_NAME
 from appliance.ledger.projection import Projection
 from appliance.ledger.reader import Reader
 from appliance.ledger.writer import Moment, Writer
@@ -33,12 +36,18 @@ def operation(seq: int, **fields: Any) -> dict[str, Any]:
     return {key: value for key, value in (base | fields).items() if value is not ...}
 
 
-def message(*operations: dict[str, Any], epoch: str = EPOCH, after: str | None = ...) -> dict[str, Any]:  # type: ignore[assignment]
+def message(*operations: dict[str, Any], epoch: str = EPOCH, after: Any = ...) -> dict[str, Any]:
     """A message of these operations; `after` is the tag before the first one unless a test says otherwise."""
     first = operations[0].get("seq", 1)
     if after is ...:
         after = tag(first - 1) if isinstance(first, int) and first > 1 else None
     return {"epoch": epoch, **({"after": after} if after else {}), "ops": list(operations)}
+
+
+def rows(directory: Path, statement: str) -> list[tuple[Any, ...]]:
+    """What a look into the ledger's database shows, beside its own reader."""
+    with closing(apsw.Connection(str(directory / FILE_NAME), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+        return connection.execute(statement).fetchall()
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ Outcome to the ledger, which records all of it or none.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -133,12 +134,15 @@ def _goods(line: Line) -> Iterator[tuple[str, int]]:
 
 
 def _digest(receipt: Receipt) -> str:
-    """A name for the goods of a receipt, whatever their order and price.
+    """A name for the goods of a receipt, whatever its lines' order, split and price.
 
     Two tills that pay one receipt may print the lines differently; the goods are what must not be moved twice.
     """
-    goods = sorted((sku, qty_milli) for line in receipt.lines for sku, qty_milli in _goods(line))
-    return hashlib.blake2b(repr((str(receipt.kind), goods)).encode(), digest_size=16).hexdigest()
+    goods: Counter[str] = Counter()
+    for line in receipt.lines:
+        for sku, qty_milli in _goods(line):
+            goods[sku] += qty_milli
+    return hashlib.blake2b(repr((str(receipt.kind), sorted(goods.items()))).encode(), digest_size=16).hexdigest()
 
 
 def _conflict(receipt: Receipt) -> Raised:

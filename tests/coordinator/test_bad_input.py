@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import apsw
 import orjson
 import pytest
 
 from appliance.contract.limits import HEAD_BYTES, PAYLOAD_MAX
-from appliance.ledger.database import FILE_NAME
-from tests.shop import EPOCH, Shop, message, operation, tag
+from tests.shop import EPOCH, Shop, message, operation, rows, tag
 
 RECEIPT = {"type": "receipt", "receipt": "r-1", "kind": "sale", "status": "paid", "lines": [{"sku": "A", "qty": "1"}]}
 BARE = {"sku": ..., "qty": ..., "reason": ...}
@@ -24,10 +22,9 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 def _quarantine(shop: Shop) -> list[tuple[Any, ...]]:
-    with apsw.Connection(str(shop.directory / FILE_NAME)) as connection:
-        return connection.execute(
-            "SELECT name, reason, size, head FROM quarantine JOIN device ON device.id = device"
-        ).fetchall()
+    return rows(
+        shop.directory, "SELECT name, reason, size, head FROM quarantine JOIN device ON device.id = device ORDER BY 4"
+    )
 
 
 @pytest.mark.parametrize(
@@ -172,6 +169,7 @@ def test_more_operations_than_allowed_are_asked_for_again(shop: Shop) -> None:
     operations = [operation(seq) for seq in range(1, 502)]
     ack = shop.say("A1", message(*operations))
     assert (ack["seq"], ack["gap"]) == (500, True)
+    assert shop.retained("device/A1/ack")["seq"] == 500
     assert shop.say("A1", message(operations[-1]))["seq"] == 501
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -10,7 +11,7 @@ import pytest
 from appliance.ledger.database import FILE_NAME, DiskFault, LedgerError, open_database, tag_to_integer, tag_to_text
 from appliance.ledger.reader import Reader
 from appliance.ledger.writer import ANNOUNCED_AHEAD_MS, Moment, Writer
-from tests.shop import Shop, message, operation
+from tests.shop import Shop, message, operation, rows
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def _writer(directory: Path) -> Writer:
 
 
 def test_database_is_durable_by_its_pragmas(tmp_path: Path) -> None:
-    with open_database(tmp_path / FILE_NAME, writable=True) as connection:
+    with closing(open_database(tmp_path / FILE_NAME, writable=True)) as connection:
         got = [connection.pragma(name) for name in ("journal_mode", "synchronous", "auto_vacuum")]
     assert got == ["wal", 2, 2]
 
@@ -51,7 +52,7 @@ def test_new_database_makes_its_directory_durable(tmp_path: Path, monkeypatch: p
 
 
 def test_schema_of_a_newer_release_is_refused(tmp_path: Path) -> None:
-    with open_database(tmp_path / FILE_NAME, writable=True) as connection:
+    with closing(open_database(tmp_path / FILE_NAME, writable=True)) as connection:
         connection.pragma("user_version", 999)
     for writable in (True, False):
         with pytest.raises(LedgerError, match="999"):
@@ -122,12 +123,12 @@ def test_history_of_a_sku_is_one_chain_back_to_its_beginning(shop: Shop) -> None
     receipt = {"type": "receipt", "receipt": "r", "kind": "sale", "status": "paid", "lines": lines}
     shop.say("A1", message(operation(1), operation(2, sku="B"), operation(3, **bare, **receipt)))
     shop.say("A1", message(operation(4)))
-    with apsw.Connection(str(shop.directory / FILE_NAME)) as connection:
-        rows = connection.execute(
-            "SELECT code, entry.revision, n, effect_milli, previous FROM entry JOIN sku ON sku.id = sku "
-            "ORDER BY code, entry.revision, n"
-        ).fetchall()
-    assert rows == [
+    found = rows(
+        shop.directory,
+        "SELECT code, entry.revision, n, effect_milli, previous FROM entry JOIN sku ON sku.id = sku "
+        "ORDER BY code, entry.revision, n",
+    )
+    assert found == [
         ("A", 1, 0, -1000, 0),
         ("A", 3, 0, -1000, 1),
         ("A", 3, 2, -2000, 1),
@@ -148,8 +149,7 @@ def _begin(directory: Path, run: str, moment: Moment) -> int:
 
 
 def _is_measured(directory: Path) -> list[tuple[str, int]]:
-    with apsw.Connection(str(directory / FILE_NAME)) as connection:
-        return connection.execute("SELECT run, is_measured FROM run ORDER BY id").fetchall()
+    return rows(directory, "SELECT run, is_measured FROM run ORDER BY id")
 
 
 def test_shop_time_runs_on_through_a_restart_within_one_boot(tmp_path: Path) -> None:
@@ -192,10 +192,9 @@ def test_stamp_of_a_run_before_an_unknown_gap_is_uncertain(tmp_path: Path) -> No
     shop.start()
     shop.say("A1", message(operation(3, run="00000001", shop_ms=5), operation(4, run=shop.run, shop_ms=9)))
     shop.say("A1", message(operation(5, run=shop.run, shop_ms=9, uncertain=True), operation(6)))
-    with apsw.Connection(str(tmp_path / FILE_NAME)) as connection:
-        rows = connection.execute("SELECT seq, is_uncertain FROM txn ORDER BY seq").fetchall()
+    found = rows(tmp_path, "SELECT seq, is_uncertain FROM txn ORDER BY seq")
     shop.stop()
-    assert rows == [(1, 0), (2, 1), (3, 1), (4, 0), (5, 1), (6, 0)]
+    assert found == [(1, 0), (2, 1), (3, 1), (4, 0), (5, 1), (6, 0)]
 
 
 def test_seen_is_clamped_to_what_this_ledger_has_of_its_run(tmp_path: Path) -> None:
@@ -207,7 +206,6 @@ def test_seen_is_clamped_to_what_this_ledger_has_of_its_run(tmp_path: Path) -> N
         "A1", message(operation(3, run="00000001", shop_ms=1, seen=140), operation(4, run=shop.run, shop_ms=1, seen=1))
     )
     shop.say("A1", message(operation(5, run="77", shop_ms=1, seen=3), operation(6, seen=3)))
-    with apsw.Connection(str(tmp_path / FILE_NAME)) as connection:
-        rows = connection.execute("SELECT seq, seen FROM txn WHERE seq > 2 ORDER BY seq").fetchall()
+    found = rows(tmp_path, "SELECT seq, seen FROM txn WHERE seq > 2 ORDER BY seq")
     shop.stop()
-    assert rows == [(3, 2), (4, 1), (5, 0), (6, 0)]
+    assert found == [(3, 2), (4, 1), (5, 0), (6, 0)]
