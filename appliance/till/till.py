@@ -1,0 +1,354 @@
+"""A till that runs: the session with a real clock, a real connection and a lock around it.
+
+What a cashier does comes in from any thread and is on disk when the method returns; paho's network thread brings what
+the coordinator says; one more thread keeps the connection and the time. The invariant: every input to the session, and
+every publish that follows from it, happens under one lock and in order.
+
+Each connection is a new paho client. A client that reconnects would send again, on its own and before the handshake,
+what it holds in its queue; here the outbox is the only queue there is.
+"""
+
+import logging
+import random
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from appliance.contract.topics import Topics, is_name
+from appliance.till import drafts
+from appliance.till.outbox import Outbox, Rejected
+from appliance.till.session import Note, Phase, Publish, Session, Subscribe, last_will
+from appliance.till.view import LocalBalance
+
+KEEPALIVE_S = 30
+"""At most 60 s by the contract; at half of it a dead connection is noticed within 45 s."""
+
+CONNECT_TIMEOUT_S = 10.0
+"""For the TCP connection and for CONNACK; the shop password takes the broker a moment, a hundred tills at once more."""
+
+BACKOFF_FIRST_S = 0.5
+BACKOFF_MAX_S = 30.0
+"""Waits between connections double from the first to the most, each shortened by chance so that tills do not return in
+step after a power cut."""
+
+TURN_S = 1.0
+"""How often the session is told that time passes; its own waits are 10 s and more."""
+
+_log = logging.getLogger(__name__)
+
+
+class Till:
+    """The reference device. See the package's docstring for its use.
+
+    host, port: of the broker. device: also the MQTT user. path: of the outbox file, which belongs to this device alone.
+    accept_ledger: follow any ledger that answers, without asking a person.
+    on_change: called without arguments, from some thread, whenever a balance, `pending` or the connection may have
+    changed. It must not block.
+    Raises ValueError for a shop or device that is no name, and OutboxError for an outbox that cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        shop: str,
+        device: str,
+        path: Path,
+        password: str | None = None,
+        accept_ledger: bool = False,
+        on_change: Callable[[], None] | None = None,
+    ) -> None:
+        if not is_name(device):
+            raise ValueError(f"{device!r} cannot name a device: use 1 to 64 of A-Z, a-z, 0-9 and -")
+        self._address = (host, port)
+        self._topics = Topics(shop)
+        self._device = device
+        self._password = password
+        self.on_change = on_change
+        self._outbox = Outbox(path, device, secrets)
+        self._session = Session(self._outbox, self._topics, device, secrets, _now_ms(), accept_ledger=accept_ledger)
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._client: mqtt.Client | None = None
+        self._is_over = threading.Event()
+        self._closing = threading.Event()
+        self._fault: str | None = None
+        self._thread = threading.Thread(target=self._keep_connected, name=f"till-{device}")
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Start to connect, and keep connected. Returns at once; selling needs no connection."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Say `offline`, disconnect and close the outbox. What is not acked stays in it for the next start."""
+        self._closing.set()
+        self._is_over.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._outbox.close()
+
+    # --- what a cashier does ------------------------------------------------------------------------------------------
+    # Each returns the operation's tag once it is on disk, and raises ValueError when the coordinator would reject it.
+
+    def sell(self, sku: str, qty: str | int) -> str:
+        """Sell without a receipt. qty: how much leaves the shelf."""
+        return self._do(drafts.move(sku, drafts.negated(qty), "sale"))
+
+    def receive(self, sku: str, qty: str | int) -> str:
+        """Take in a delivery. qty: how much comes to the shelf."""
+        return self._do(drafts.move(sku, qty, "receive"))
+
+    def write_off(self, sku: str, qty: str | int) -> str:
+        """Throw away, or miss. qty: how much has left the shelf."""
+        return self._do(drafts.move(sku, drafts.negated(qty), "write_off"))
+
+    def move(self, sku: str, qty: str | int, reason: str) -> str:
+        """Move for any reason of the contract. qty: signed, negative for what leaves the shelf."""
+        return self._do(drafts.move(sku, qty, reason))
+
+    def receipt(
+        self,
+        lines: Sequence[Mapping[str, object]],
+        *,
+        kind: str = "sale",
+        receipt: str | None = None,
+        **header: object,
+    ) -> str:
+        """Pay a receipt, or give goods back (`kind="return"`): all its lines or none.
+
+        lines, header: in the wire's own keys, `{"sku": …, "qty": "2", "price_minor": 8990}` and `number="A1-000123"`.
+        receipt: its identity in the shop for ever; a new one unless given.
+        """
+        return self._do(drafts.receipt(receipt or secrets.token_hex(16), kind, lines, header))
+
+    def item(self, sku: str, **details: object) -> str:
+        """Put a SKU into the catalogue, in the wire's own keys: `name="Milk", unit="pcs", price_minor=8990`."""
+        return self._do(drafts.item(sku, details))
+
+    # --- what a screen shows ------------------------------------------------------------------------------------------
+
+    def balance(self, sku: str) -> LocalBalance | None:
+        """Return what there is of a SKU, this till's own unacked operations included; None when nobody has told."""
+        with self._lock:
+            return self._session.view.balance(sku)
+
+    def skus(self) -> list[str]:
+        """Return every SKU that has a balance here, in order."""
+        with self._lock:
+            return self._session.view.skus()
+
+    @property
+    def pending(self) -> int:
+        """How many operations wait for their ack."""
+        with self._lock:
+            return self._outbox.pending
+
+    @property
+    def rejected(self) -> list[Rejected]:
+        """What the coordinator has rejected, oldest first, for a person to put right."""
+        with self._lock:
+            return self._outbox.rejected()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the coordinator, not only the broker, has answered on this connection."""
+        with self._lock:
+            return self._session.phase is Phase.READY
+
+    @property
+    def fault(self) -> str | None:
+        """Why the last connection failed or ended; None while there is nothing to tell."""
+        with self._lock:
+            return self._fault
+
+    @property
+    def other_ledger(self) -> str | None:
+        """A ledger that is not this outbox's own and waits for a person's `accept`; None when all is well."""
+        with self._lock:
+            return self._session.other_ledger
+
+    def accept(self, ledger: str) -> None:
+        """Follow another ledger (`other_ledger`) from now on: a new box. What was never acked goes there too."""
+        with self._lock:
+            self._session.accept(ledger, _now_ms())
+            self._carry_out()
+        self._tell()
+
+    def wait_acked(self, timeout_s: float) -> bool:
+        """Wait until every operation is acked. Returns whether that came about in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._outbox.pending == 0, timeout_s)
+
+    # --- the connection -----------------------------------------------------------------------------------------------
+
+    def _do(self, fields: dict[str, object]) -> str:
+        with self._lock:
+            kept = self._session.wanted(fields, _now_ms(), _at())
+            self._carry_out()
+        self._tell()
+        return kept.tag
+
+    def _keep_connected(self) -> None:
+        backoff_s = BACKOFF_FIRST_S
+        while not self._closing.is_set():
+            if self._stay_connected():
+                backoff_s = BACKOFF_FIRST_S
+            # Chance spreads the tills; it needs no secrecy.
+            self._closing.wait(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311
+            backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
+
+    def _stay_connected(self) -> bool:
+        """Hold one connection for as long as it lasts. Returns whether the broker ever agreed to it."""
+        client = self._new_client()
+        try:
+            client.connect(*self._address, keepalive=KEEPALIVE_S)
+        except OSError as error:
+            self._note_fault(f"{self._address[0]}:{self._address[1]}: {error}")
+            return False
+        self._is_over.clear()
+        if self._closing.is_set():
+            self._is_over.set()
+        self._client = client
+        client.loop_start()
+        given_up_s = time.monotonic() + CONNECT_TIMEOUT_S
+        was_agreed = False
+        while not self._is_over.wait(TURN_S):
+            with self._lock:
+                was_agreed = was_agreed or self._session.phase not in (Phase.OFFLINE, Phase.JOINING)
+                if not was_agreed and time.monotonic() >= given_up_s:
+                    self._fault = "the broker does not answer"
+                    break
+                self._session.elapsed(_now_ms())
+                self._carry_out()
+        self._leave(client)
+        return was_agreed
+
+    def _leave(self, client: mqtt.Client) -> None:
+        with self._lock:
+            was_agreed = self._session.phase not in (Phase.OFFLINE, Phase.JOINING)
+            self._client = None
+            self._session.disconnected()
+        if was_agreed and self._closing.is_set() and client.is_connected():
+            will = last_will(self._topics, self._device)
+            # An orderly DISCONNECT takes the will away, so its word is said here; whoever misses it loses nothing.
+            client.publish(will.topic, will.payload, qos=1, retain=will.retain).wait_for_publish(TURN_S)
+        client.disconnect()
+        client.loop_stop()
+        self._tell()
+
+    def _new_client(self) -> mqtt.Client:
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"till-{self._device}",
+            clean_session=True,
+            reconnect_on_failure=False,
+        )
+        client.username_pw_set(self._device, self._password)
+        client.connect_timeout = CONNECT_TIMEOUT_S
+        will = last_will(self._topics, self._device)
+        client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        client.on_disconnect = self._on_disconnect
+        return client
+
+    def _on_connect(
+        self, client: mqtt.Client, _data: object, _flags: mqtt.ConnectFlags, reason: ReasonCode, _properties: object
+    ) -> None:
+        if reason.is_failure:
+            self._note_fault(f"the broker refuses {self._device}: {reason}")
+            self._is_over.set()
+            return
+        with self._lock:
+            if client is self._client:
+                self._session.connected()
+                self._carry_out()
+
+    def _on_subscribe(
+        self, client: mqtt.Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: object
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._note_fault(f"the broker refuses a subscription of {self._device}: check its rights")
+            self._is_over.set()
+            return
+        with self._lock:
+            if client is self._client:
+                self._fault = None
+                self._session.subscribed(_now_ms())
+                self._carry_out()
+        self._tell()
+
+    def _on_message(self, client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        with self._lock:
+            if client is not self._client:
+                return
+            try:
+                self._session.received(message.topic, bytes(message.payload), _now_ms())
+                self._carry_out()
+            except BaseException:
+                # A disk that is full, or a fault of ours. It ends paho's thread, which would look like a silent
+                # coordinator: so the connection ends too, and the next one tries again.
+                self._is_over.set()
+                raise
+        self._tell()
+
+    def _on_disconnect(
+        self, client: mqtt.Client, _data: object, _flags: mqtt.DisconnectFlags, reason: ReasonCode, _properties: object
+    ) -> None:
+        if client is self._client:
+            if reason.is_failure:
+                self._note_fault(f"the connection ended: {reason}")
+            self._is_over.set()
+
+    def _carry_out(self) -> None:
+        """Do what the session says. A publish that fails is sent again after the next handshake."""
+        for output in self._session.outputs():
+            match output:
+                case Note(text):
+                    _log.warning("%s", text)
+                case Subscribe(topics) if self._client is not None:
+                    self._client.subscribe([(topic, 1) for topic in topics])
+                case Publish(topic, payload, retain) if self._client is not None:
+                    self._client.publish(topic, payload, qos=1, retain=retain)
+
+    def _note_fault(self, text: str) -> None:
+        with self._lock:
+            is_news, self._fault = text != self._fault, text
+        if is_news:
+            _log.warning("not-connected device=%s reason=%s", self._device, text)
+        self._tell()
+
+    def _tell(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+        if self.on_change is not None:
+            self.on_change()
+
+
+def _now_ms() -> int:
+    """A clock that runs while the device sleeps, as the contract wants it."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
+def _at() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")

@@ -1,0 +1,222 @@
+"""The till's own picture of the stock: what the coordinator says, and on top of it what the till itself has done since.
+
+    answers to `query` ─┐
+    `changes` ──────────┴─▶ Feed (the coordinator's rows) ─┐
+    own operations, never acked ───────────────────────────┴─▶ View.balance(sku)
+
+Nothing here is kept on disk: the outbox holds what only this till knows, and the coordinator everything else. The
+invariant: within one run a row never goes back to a lower revision.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import orjson
+
+from appliance.contract.fields import Fields
+from appliance.contract.messages import What
+from appliance.stock.errors import Rejected
+from appliance.stock.quantity import format_qty
+from appliance.till.heard import Balance, Page, Unit, read_balance, read_unit
+
+PAGE_ROWS = 500
+"""Rows asked for at a time: 60 KB of balances, a quarter of what one message may hold."""
+
+ANSWER_MS = 10_000
+"""A question is asked again after this long: an answer is one page, which takes the coordinator milliseconds."""
+
+
+class Row(Protocol):
+    @property
+    def sku(self) -> str: ...
+
+    @property
+    def rev(self) -> int: ...
+
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalBalance:
+    """What one SKU has here and now. pending_milli: the part of on_hand that the coordinator is not known to have."""
+
+    sku: str
+    on_hand_milli: int
+    reserved_milli: int
+    counted: bool
+    pending_milli: int
+
+    @property
+    def on_hand(self) -> str:
+        return format_qty(self.on_hand_milli)
+
+    @property
+    def reserved(self) -> str:
+        return format_qty(self.reserved_milli)
+
+    @property
+    def available(self) -> str:
+        return format_qty(self.on_hand_milli - self.reserved_milli)
+
+    @property
+    def pending(self) -> str:
+        return format_qty(self.pending_milli)
+
+
+class Feed(Generic[R]):
+    """The coordinator's rows of one kind, caught up page by page.
+
+    `run` and `rev` say how far `rows` is complete. A catch-up that the coordinator answers from the beginning is
+    collected aside and takes the place of all that was known, so that what a restored ledger lacks disappears.
+    """
+
+    def __init__(self, what: What, read: Callable[[Fields], R], new_id: Callable[[], str]) -> None:
+        self._what = what
+        self._read = read
+        self._new_id = new_id
+        self.forget()
+
+    def forget(self) -> None:
+        """Know nothing again: another ledger speaks."""
+        self.run: str | None = None
+        self.rev = 0
+        self.rows: dict[str, R] = {}
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Stop waiting for an answer: the connection that it would have come by is gone."""
+        self._asked: str | None = None
+        self._asked_ms = 0
+        self._missed: tuple[str, int] | None = None
+
+    @property
+    def is_asking(self) -> bool:
+        return self._asked is not None
+
+    def is_overdue(self, now_ms: int) -> bool:
+        return self.is_asking and now_ms - self._asked_ms >= ANSWER_MS
+
+    def ask(self, now_ms: int) -> bytes:
+        """Start a catch-up from what is known. Returns the query to publish."""
+        self._at = (self.run, self.rev)
+        self._target = self.rows
+        return self._question(now_ms)
+
+    def answered(self, page: Page, now_ms: int) -> bytes | None:
+        """Take one page of the catch-up under way. Returns the next query to publish, if there is one."""
+        if page.id != self._asked:
+            return None
+        run, rev = self._at
+        if page.since != rev or run is None:
+            if page.since != 0:
+                return None  # No answer to what was asked; it is asked again when it is overdue.
+            self._target = {}
+        for fields in page.items:
+            self._put(self._target, fields, is_same_run=page.run == run)
+        self._at = (page.run, page.to)
+        if page.more:
+            return self._question(now_ms)
+        self.rows, self.run, self.rev = self._target, page.run, page.to
+        self._asked = None
+        missed, self._missed = self._missed, None
+        return self.ask(now_ms) if missed is not None and self.lacks(*missed) else None
+
+    def changed(self, run: str, since: int, to: int, rows: Iterable[R]) -> bool:
+        """Apply what commits after `since` and through `to` changed.
+
+        Returns whether something before that was missed, so that one must ask.
+        """
+        if run != self.run or since > self.rev:
+            self._missed = (run, to)
+            return True
+        if to > self.rev:
+            for row in rows:
+                self.put(row)
+            self.rev = to
+        return False
+
+    def lacks(self, run: str, rev: int) -> bool:
+        """Whether revision `rev` of `run` is news."""
+        return run != self.run or rev > self.rev
+
+    def put(self, row: R) -> None:
+        """Take one row of the current run, unless a newer one is known."""
+        self._newer(self.rows, row)
+
+    def _put(self, target: dict[str, R], fields: Fields, *, is_same_run: bool) -> None:
+        try:
+            row = self._read(fields)
+        except Rejected:
+            return  # A row that a newer coordinator writes in a way unknown here; the others are none the worse.
+        if is_same_run:
+            self._newer(target, row)
+        else:
+            target[row.sku] = row
+
+    def _newer(self, target: dict[str, R], row: R) -> None:
+        known = target.get(row.sku)
+        if known is None or row.rev >= known.rev:
+            target[row.sku] = row
+
+    def _question(self, now_ms: int) -> bytes:
+        run, since = self._at
+        self._asked, self._asked_ms = self._new_id(), now_ms
+        said = {"id": self._asked, "what": self._what, "since": since, "limit": PAGE_ROWS}
+        return orjson.dumps(said if run is None else {**said, "run": run})
+
+
+Effects = tuple[tuple[str, int], ...]
+"""What one operation adds to which SKUs, in thousandths: (("4607001234567", -2000),)."""
+
+
+class View:
+    """Balances and units as this till may show them."""
+
+    def __init__(self, new_id: Callable[[], str]) -> None:
+        self.balances: Feed[Balance] = Feed(What.BALANCES, read_balance, new_id)
+        self.units: Feed[Unit] = Feed(What.ITEMS, read_unit, new_id)
+        self._own: deque[tuple[int, Effects]] = deque()
+        self._own_milli: dict[str, int] = {}
+
+    def balance(self, sku: str) -> LocalBalance | None:
+        """Return the coordinator's balance plus this till's own operations on top; None for a SKU unknown to both."""
+        known = self.balances.rows.get(sku)
+        pending_milli = self._own_milli.get(sku)
+        if known is None and pending_milli is None:
+            return None
+        base = known or Balance(sku, 0, 0, counted=False, rev=0)
+        pending_milli = pending_milli or 0
+        return LocalBalance(sku, base.on_hand_milli + pending_milli, base.reserved_milli, base.counted, pending_milli)
+
+    def skus(self) -> list[str]:
+        """Return every SKU that has a balance here, in order."""
+        return sorted(self.balances.rows.keys() | self._own_milli.keys())
+
+    def unit(self, sku: str) -> str | None:
+        """Return the unit of a SKU, None when the catalogue has not told it yet."""
+        known = self.units.rows.get(sku)
+        return None if known is None else known.unit
+
+    def add_own(self, seq: int, effects: Effects) -> None:
+        """Put an operation of this till on top; `seq` only rises."""
+        self._own.append((seq, effects))
+        for sku, effect_milli in effects:
+            self._own_milli[sku] = self._own_milli.get(sku, 0) + effect_milli
+
+    def drop_own(self, through_seq: int) -> None:
+        """Take off what the coordinator has acked: its own balances hold it, or it was rejected."""
+        while self._own and self._own[0][0] <= through_seq:
+            for sku, effect_milli in self._own.popleft()[1]:
+                self._own_milli[sku] -= effect_milli
+        if not self._own:
+            self._own_milli.clear()
+
+    def reset_own(self, own: Iterable[tuple[int, Effects]]) -> None:
+        """Start over with the operations that the coordinator is not known to hold."""
+        self._own.clear()
+        self._own_milli.clear()
+        for seq, effects in own:
+            self.add_own(seq, effects)

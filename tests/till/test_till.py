@@ -1,0 +1,80 @@
+"""The till as a program uses it, while nobody listens: selling needs no network. With one: tests of the whole path."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from appliance.till import OutboxError, Till
+from tests.till.desk import MILK
+from tests.waiting import wait_until
+
+
+def make_till(port: int, path: Path, device: str = "A1") -> Till:
+    return Till(host="127.0.0.1", port=port, shop="shop", device=device, password="secret", path=path)
+
+
+def test_a_till_sells_without_a_network_and_remembers_after_a_restart(free_port: int, tmp_path: Path) -> None:
+    with make_till(free_port, tmp_path / "A1.outbox") as till:
+        till.item(MILK, name="Молоко", unit="pcs", price_minor=8990)
+        till.receive(MILK, "20")
+        till.sell(MILK, 2)
+        till.write_off(MILK, "1")
+        till.move(MILK, "-3", "transfer_out")
+        till.receipt([{"sku": MILK, "qty": "4", "price_minor": 8990}], number="A1-000001")
+        till.receipt([{"sku": MILK, "qty": "1"}], kind="return")
+        assert not till.is_connected
+        assert not till.wait_acked(0)
+    with make_till(free_port, tmp_path / "A1.outbox") as till:
+        balance = till.balance(MILK)
+        assert balance is not None
+        assert (balance.on_hand, till.pending, till.rejected) == ("11", 7, [])
+        assert till.skus() == [MILK]
+
+
+def test_a_till_that_nobody_hears_says_why(free_port: int, tmp_path: Path) -> None:
+    with make_till(free_port, tmp_path / "A1.outbox") as till:
+        wait_until(lambda: till.fault)
+        assert f"127.0.0.1:{free_port}" in str(till.fault)
+
+
+def test_a_change_is_told_and_the_balance_can_be_read_there(free_port: int, tmp_path: Path) -> None:
+    told: list[tuple[int, str]] = []
+    with make_till(free_port, tmp_path / "A1.outbox") as till:
+        till.on_change = lambda: told.append((threading.get_ident(), str(till.balance(MILK))))
+        till.sell(MILK, 1)
+    assert any(thread == threading.get_ident() and "on_hand_milli=-1000" in text for thread, text in told)
+
+
+def test_many_threads_may_sell_on_one_till(free_port: int, tmp_path: Path) -> None:
+    with make_till(free_port, tmp_path / "A1.outbox") as till:
+        sellers = [threading.Thread(target=lambda: [till.sell(MILK, 1) for _ in range(25)]) for _ in range(4)]
+        for seller in sellers:
+            seller.start()
+        for seller in sellers:
+            seller.join()
+        assert till.pending == 100
+
+
+def test_what_would_be_rejected_raises_and_spends_nothing(free_port: int, tmp_path: Path) -> None:
+    with make_till(free_port, tmp_path / "A1.outbox") as till:
+        with pytest.raises(ValueError, match="write a decimal"):
+            till.sell(MILK, "two")
+        with pytest.raises(ValueError, match="negative"):
+            till.sell(MILK, "-2")
+        assert till.pending == 0
+
+
+def test_a_device_without_a_legal_name_is_no_till(free_port: int, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cannot name a device"):
+        make_till(free_port, tmp_path / "A1.outbox", device="till/1")
+
+
+def test_an_outbox_belongs_to_one_device_and_one_process(free_port: int, tmp_path: Path) -> None:
+    with (
+        make_till(free_port, tmp_path / "A1.outbox"),
+        pytest.raises(OutboxError, match="is in use"),
+    ):
+        make_till(free_port, tmp_path / "A1.outbox")
+    with pytest.raises(OutboxError, match="of device A1, not A2"):
+        make_till(free_port, tmp_path / "A1.outbox", device="A2")
