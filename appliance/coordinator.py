@@ -14,7 +14,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Event
 from typing import Protocol
@@ -144,7 +144,7 @@ class _Reply:
 
     committed: int = 0
     gap: bool = False
-    refused: Refusal | None = None
+    refused: list[Refusal] = field(default_factory=list)
     is_handshake: bool = False
 
 
@@ -251,7 +251,7 @@ class Coordinator:
                     return
                 case Place.REUSED | Place.CLOSED as verdict:
                     log.warning("refused device=%s seq=%d code=%s", device, head.seq, verdict.value)
-                    reply.refused = Refusal(head.seq, head.tag, verdict.value)
+                    reply.refused.append(Refusal(head.seq, head.tag, verdict.value))
                     return
         reply.gap = reply.gap or len(message.operations) > OPERATIONS_MAX
 
@@ -307,11 +307,12 @@ class Coordinator:
             topic = self._topics.device(device, "ack")
             if reply.committed:
                 log.info("committed device=%s seq=%d operations=%d rev=%d", device, ack.seq, reply.committed, self._rev)
-            is_about_message = reply.gap or reply.refused is not None
-            if reply.committed or not is_about_message:
+            if reply.committed or not (reply.gap or reply.refused):
                 self._link.publish(topic, messages.ack(ack), retain=True)
-            if is_about_message:
-                self._link.publish(topic, messages.ack(ack, gap=reply.gap, refused=reply.refused), retain=False)
+            if reply.gap:
+                self._link.publish(topic, messages.ack(ack, gap=True), retain=False)
+            for refused in reply.refused:  # Clones hear one topic: each must find the refusal of its own operation.
+                self._link.publish(topic, messages.ack(ack, refused=refused), retain=False)
         if reply.is_handshake:
             self.tick()
 

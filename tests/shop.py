@@ -4,6 +4,7 @@
 """
 
 import itertools
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,13 +68,16 @@ class Clock:
 
 @dataclass(slots=True)
 class Link:
-    """Keeps what is published: `log` all of it in order, `retained` as a broker would."""
+    """Keeps what is published: `log` all of it in order, `retained` as a broker would. heard: is told of each."""
 
     log: list[tuple[str, bytes]] = field(default_factory=list)
     retained: dict[str, bytes] = field(default_factory=dict)
+    heard: Callable[[str, bytes], None] | None = None
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> None:
         self.log.append((topic, payload))
+        if self.heard is not None:
+            self.heard(topic, payload)
         if retain and payload:
             self.retained[topic] = payload
         elif retain:
