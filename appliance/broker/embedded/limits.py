@@ -1,0 +1,88 @@
+"""Every limit of the embedded broker, in one place, each with where its number comes from.
+
+The sum is chosen for a box with 1 GiB of memory: what a peer can make the broker hold is bounded before it has logged
+in (`control_bytes_max`), per connection (`outgoing_bytes_max`, `unsettled_bytes_max`) and per shop (`retained_max`).
+"""
+
+from dataclasses import dataclass
+
+from appliance.contract.limits import HEAD_BYTES, PAYLOAD_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes, counts and seconds; a test passes small ones."""
+
+    # Coming in. A shop has tens of devices, and 100 tills at once were measured; a service may open 1,024 files.
+    connections_max: int = 256
+    # One address may be a router with a whole shop behind it, but must leave room for the others.
+    connections_per_address_max: int = 128
+    # Connections above the limit that are still read, so that they can be told "come back later" (CONNACK 3).
+    refusals_max: int = 32
+    # A client sends its CONNECT as soon as it is connected; 5 s covers three lost packets of a bad Wi-Fi.
+    connect_s: float = 5.0
+    # One argon2 check takes 0.2 s of CPU on the box: 100 tills at once are through 4 cores in 5 s, 2 in 10 s.
+    authenticate_s: float = 30.0
+    # Mistypes that cost nothing, counted for `failures_forgotten_s`; then 1 s, doubling to a minute for each further
+    # one. A person corrects a typing error in a minute, and a guesser gets 1,440 tries a day.
+    failures_free: int = 5
+    penalty_first_s: float = 1.0
+    penalty_max_s: float = 60.0
+    failures_forgotten_s: float = 600.0
+    # Addresses whose failures are remembered, about 200 bytes each; the longest quiet one is forgotten first.
+    throttled_addresses_max: int = 4096
+
+    # Reading. The contract says that keep-alive is at most 60 s; MQTT allows half of it again.
+    keepalive_max_s: int = 60
+    keepalive_factor: float = 1.5
+    payload_bytes_max: int = PAYLOAD_MAX
+    head_bytes: int = HEAD_BYTES
+    # The longest topic is a SKU of 128 bytes, percent-encoded, below a shop and two names of 64: under 512 bytes.
+    topic_bytes_max: int = 512
+    # A CONNECT carries a will of `state_bytes_max`, a SUBSCRIBE at most `subscriptions_max` filters of 300 bytes.
+    control_bytes_max: int = 20 * 1024
+    # A state is about 200 bytes of JSON, and it stays in memory.
+    state_bytes_max: int = 16 * 1024
+    # Publishes of one connection that are taken and not yet on disk. 4 tills × 8 filled the disk in the measurements;
+    # a backlog of 20,000 operations is sent faster with more.
+    unsettled_max: int = 64
+    # Three of the largest messages and a part: reading stops when this many bytes wait for the disk.
+    unsettled_bytes_max: int = 1024 * 1024
+
+    # Writing. Four of the largest parts of `changes`; a reader that is further behind reconnects and catches up by
+    # query.
+    outgoing_bytes_max: int = 1024 * 1024
+    # What was sent with QoS 1 and never acknowledged; MQTT has only 65,535 identifiers.
+    unacked_max: int = 10_000
+    unacked_bytes_max: int = 4 * 1024 * 1024
+    # A closed connection may still write what it holds for this long.
+    linger_s: float = 2.0
+    # Announcements on their way into the event loop. A day's catalogue of 20,000 balances is 4 MiB.
+    announcements_bytes_max: int = 32 * 1024 * 1024
+
+    # Subscribing. A till needs about ten filters.
+    subscriptions_max: int = 64
+    # SUBSCRIBEs whose retained messages are still being fed to one connection.
+    feeds_max: int = 64
+    # Retained messages read from the ledger at a time: about 5 ms of the event loop.
+    feed_chunk: int = 500
+    # Fed messages that the subscriber has not acknowledged.
+    feed_unacked_max: int = 1000
+    # Topics that went out live while a feed runs. A feed slower than this many has a reader that will not catch up.
+    feed_live_max: int = 100_000
+    # Topics kept here: `coordinator`, one per printer and one state per device name, which any device may choose.
+    retained_max: int = 4096
+
+    # Sessions that outlive their connection. Tills use clean ones; this is for tools that insist.
+    offline_sessions_max: int = 32
+    offline_messages_max: int = 1000
+    offline_bytes_max: int = 512 * 1024
+    session_expiry_s: int = 3600
+
+    # The same complaint about the same peer is written once in this time.
+    repeat_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        # A resumed session's backlog is sent in one go and must not count as a slow reader.
+        assert self.offline_bytes_max < self.outgoing_bytes_max
+        assert self.payload_bytes_max < self.outgoing_bytes_max

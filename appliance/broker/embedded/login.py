@@ -1,0 +1,89 @@
+"""The log-in: a CONNECT is read in time and judged before any session is touched.
+
+Between `framing` and `shop_broker`. The invariant: whoever cannot prove to be a device changes nothing here (in stock
+amqtt a wrong password kicked the till whose client id it named), and costs no more than one password check.
+"""
+
+import asyncio
+
+from amqtt.mqtt.connack import (
+    BAD_USERNAME_PASSWORD,
+    IDENTIFIER_REJECTED,
+    NOT_AUTHORIZED,
+    SERVER_UNAVAILABLE,
+    UNACCEPTABLE_PROTOCOL_VERSION,
+)
+from amqtt.mqtt.connect import ConnectPacket
+
+from appliance.broker.embedded import packets
+from appliance.broker.embedded.framing import Control, Framer
+from appliance.broker.embedded.guard import Guard
+from appliance.broker.embedded.limits import Limits
+from appliance.broker.ports import Authenticator
+from appliance.contract.delivery import Channel
+from appliance.contract.topics import Topics, is_name
+
+_CHUNK = 4096
+_MQTT_3_1_1 = ("MQTT", 4)
+
+
+class Refused(Exception):
+    """A CONNECT is answered with this CONNACK code, and the connection closed."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+async def read_connect(reader: asyncio.StreamReader, framer: Framer, timeout_s: float) -> ConnectPacket:
+    """Return the first packet. Raises Malformed, TimeoutError, or ConnectionError when the peer went away."""
+    async with asyncio.timeout(timeout_s):
+        while (packet := framer.next()) is None:
+            data = await reader.read(_CHUNK)
+            if not data:
+                raise ConnectionResetError("closed before its CONNECT")
+            framer.feed(data)
+    # The framer lets nothing else through first.
+    assert isinstance(packet, Control)
+    return await packets.connect(packet)
+
+
+class Login:
+    def __init__(self, topics: Topics, authenticator: Authenticator, guard: Guard, limits: Limits) -> None:
+        self._topics = topics
+        self._authenticator = authenticator
+        self._guard = guard
+        self._limits = limits
+
+    async def check(self, connect: ConnectPacket, address: str) -> str:
+        """Return the device that a CONNECT has proved to be. Raises Refused."""
+        if (connect.proto_name, connect.proto_level) != _MQTT_3_1_1:
+            raise Refused(UNACCEPTABLE_PROTOCOL_VERSION, "only MQTT 3.1.1 is spoken here")
+        if self._guard.is_throttled(address):
+            raise Refused(SERVER_UNAVAILABLE, "too many failed log-ins from this address")
+        device = connect.username
+        # A name with "_" is the coordinator's own; an anonymous client has none.
+        if device is None or connect.password is None or not is_name(device):
+            self._guard.failed(address)
+            raise Refused(BAD_USERNAME_PASSWORD, "the user name is no device's, or there is no password")
+        if connect.client_id_is_random and not connect.clean_session_flag:
+            raise Refused(IDENTIFIER_REJECTED, "a session without a client id cannot be kept")
+        try:
+            async with asyncio.timeout(self._limits.authenticate_s):
+                good = await self._authenticator.authenticate(device, connect.password.encode())
+        except TimeoutError as error:
+            raise Refused(SERVER_UNAVAILABLE, "the password could not be checked in time") from error
+        if not good:
+            self._guard.failed(address)
+            raise Refused(BAD_USERNAME_PASSWORD, "the password is wrong")
+        if connect.will_flag:
+            self._check_will(connect, device)
+        return device
+
+    def _check_will(self, connect: ConnectPacket, device: str) -> None:
+        if connect.will_topic != self._topics.device(device, Channel.STATE):
+            raise Refused(NOT_AUTHORIZED, "a last will goes to the device's own state, and nowhere else")
+        if connect.will_qos > 1:
+            raise Refused(NOT_AUTHORIZED, "QoS 2 is not served")
+        if len(connect.will_message or b"") > self._limits.state_bytes_max:
+            raise Refused(NOT_AUTHORIZED, f"a last will has at most {self._limits.state_bytes_max} bytes")
