@@ -1,0 +1,103 @@
+"""The shop's password: made, kept as a hash, and checked without stopping the shop.
+
+A person thought it up, so it is hashed with argon2; that costs tens of milliseconds of CPU, and 500 tills that come
+back after a power cut would stop the event loop for minutes. So a check runs in a thread, one at a time, and a password
+that was right a moment ago is known by a keyed digest.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import os
+import secrets
+import time
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+
+FILE_NAME = "shop-password.argon2"
+
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Letters and digits that nobody mistakes for one another on a slip of paper."""
+
+_GROUPS, _GROUP = 4, 4
+"""16 of 31 symbols are 79 bits: beyond guessing, and still typed in one go."""
+
+_REMEMBERED_S = 60
+"""How long a right password is known without hashing: tills come back within seconds of each other."""
+
+
+def make_password() -> str:
+    """Return a new random password for people to type, such as `k7mq-wx9d-3htn-f4pz`."""
+    return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(_GROUPS))
+
+
+class ShopPassword:
+    """The shop's password, kept as an argon2 hash in a file of the data directory (0600)."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / FILE_NAME
+        # OWASP's smallest argon2id setting: 19 MiB and about 60 ms on a Pi 4, which has better use for its memory.
+        self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+        self._hash = self._path.read_text(encoding="ascii") if self._path.exists() else None
+        self._key = secrets.token_bytes(32)
+        self._remembered: tuple[bytes, float] | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def is_set(self) -> bool:
+        return self._hash is not None
+
+    def set(self, password: str) -> None:
+        """Replace the password, durably. The same password again leaves the file as it is."""
+        if self._hash is not None and self._is_right(self._hash, password.encode()):
+            return
+        self._hash = self._hasher.hash(password)
+        self._remembered = None
+        _write_durably(self._path, self._hash.encode("ascii"))
+
+    async def authenticate(self, user: str, password: bytes) -> bool:
+        """Return whether a device may log in. Any device may, with the shop's password; `user` decides nothing."""
+        del user
+        if self._hash is None:
+            return False
+        digest = hashlib.blake2b(password, key=self._key).digest()
+        if self._is_remembered(digest):
+            return True
+        async with self._one_at_a_time:
+            if self._is_remembered(digest):
+                return True
+            if not await asyncio.to_thread(self._is_right, self._hash, password):
+                return False
+            self._remembered = (digest, time.monotonic() + _REMEMBERED_S)
+            return True
+
+    def _is_remembered(self, digest: bytes) -> bool:
+        if self._remembered is None:
+            return False
+        known, until = self._remembered
+        return time.monotonic() < until and hmac.compare_digest(known, digest)
+
+    def _is_right(self, hashed: str, password: bytes) -> bool:
+        try:
+            return self._hasher.verify(hashed, password)
+        except VerifyMismatchError:
+            return False
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    """Replace a file whole: after a power cut there is the old one or the new one."""
+    beside = path.with_suffix(".new")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(handle, content)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    beside.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

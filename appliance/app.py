@@ -1,0 +1,373 @@
+"""The composition root: builds the parts of one box, runs them, and takes them down in order.
+
+    event loop   the broker, ticks, signals
+    turns        the coordinator's commit turns; the only thread that writes the ledger
+    answers      devices' queries
+    control      commands on the Unix socket
+
+A part that fails by our own fault ends the process with an error, and systemd starts it anew: what was acknowledged is
+on the disk, and what was not comes again. The disk's faults are retried, for they may pass.
+"""
+
+import asyncio
+import fcntl
+import logging
+import os
+import secrets
+import signal
+import threading
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from itertools import chain, repeat
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from appliance import __version__
+from appliance.access.password import ShopPassword, make_password
+from appliance.broker.embedded import EmbeddedBroker, Listener
+from appliance.broker.external import ExternalBroker
+from appliance.clock import ShopClock, boot_id, boottime_ms, synchronised_wall_ms
+from appliance.contract import messages
+from appliance.contract.delivery import Delivery
+from appliance.contract.topics import Topics
+from appliance.control import ControlServer, Rows
+from appliance.coordinator import Coordinator
+from appliance.ledger import report
+from appliance.ledger.database import DiskFault
+from appliance.ledger.projection import Projection
+from appliance.ledger.reader import Reader
+from appliance.ledger.writer import KEEP_TIME_MS, Moment, Writer
+from appliance.settings import Mode, Plain, Settings, variable
+
+log = logging.getLogger(__name__)
+
+TICK_S = 10
+"""How often shop time is told (wire contract, "Topics")."""
+
+_DISK_RETRY_S = (0.5, 1, 2, 5)
+"""Waits while the disk fails; the last one repeats. Devices keep what is not acknowledged meanwhile."""
+
+_LOOK_S = 0.2
+"""How often a rewrite that waits for its turn looks whether the box is being stopped."""
+
+_RUN_BYTES = 8
+"""Random bytes that name a run, so that two runs of a ledger never share a name, even across a restore."""
+
+
+class CannotStart(Exception):
+    """The box cannot start as it is set up. The text names the thing and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a person is told once the box runs. new_password: the shop's, when it was made just now."""
+
+    shop: str
+    host: str
+    port: int
+    new_password: str | None
+
+
+async def serve(
+    settings: Settings, *, may_show_password: bool, take_over: bool, started: Callable[[Started], None]
+) -> None:
+    """Run one box until SIGTERM or SIGINT: stop taking, commit what was taken, ack it, say `offline`, and return.
+
+    may_show_password: whether `started` shows a person the password that a new shop gets; else one must be set.
+    take_over: whether to start at an external broker although another coordinator of the shop is alive there.
+    Raises CannotStart, or what a part of the box could not start or go on with.
+    """
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    with ExitStack() as parts:
+        directory = _own(settings.data_dir, parts)
+        began_ms = boottime_ms()
+        writer = Writer(directory, shop=settings.shop, new_ledger=str(uuid.uuid4()))
+        parts.callback(writer.close)
+        run = secrets.token_hex(_RUN_BYTES)
+        clock = ShopClock(writer.begin_run(run, Moment(boot_id(), began_ms, synchronised_wall_ms())), began_ms)
+        topics = Topics(settings.shop)
+        speaker = messages.Coordinator(writer.ledger, run, "estimated", __version__)
+
+        def read() -> Reader:
+            reader = Reader(directory)
+            parts.callback(reader.close)
+            return reader
+
+        def take(delivery: Delivery) -> None:
+            coordinator.take(delivery)
+
+        def rewrite(retained: set[str]) -> None:
+            turns.rewrite(retained)
+
+        broker: _Embedded | _External
+        if settings.broker.mode is Mode.EMBEDDED:
+            password, new_password = _shop_password(settings, may_show=may_show_password)
+            broker = _Embedded(settings, password, new_password, Projection(topics, read()), take)
+        else:
+            broker = _External(settings, topics, speaker, take_over, take, rewrite)
+        coordinator = Coordinator(
+            topics=topics,
+            speaker=speaker,
+            store=writer,
+            pages=read(),
+            projection=Projection(topics, read()),
+            link=broker,
+            clock=clock,
+        )
+        turns = _Turns(coordinator, writer, clock)
+        answers = _Answers(coordinator)
+        control = ControlServer(directory, _handlers(read(), settings, run))
+
+        threads = [_start("turns", turns.run), _start("answers", answers.run)]
+        ended = await broker.start()
+        control.start()
+        if settings.broker.mode is Mode.EMBEDDED:
+            coordinator.say_online()  # To an external broker the rewrite says it, on every connection.
+        log.info("online shop=%s ledger=%s run=%s rev=%d", settings.shop, writer.ledger, run, writer.last_rev)
+        started(broker.started)
+
+        await _tick_until(stopping, ended, coordinator)
+        log.info("stopping")
+        broker.pause()
+        turns.stop()
+        answers.stop()
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+        coordinator.say_offline()
+        await broker.stop()
+        await asyncio.to_thread(control.close)
+        log.info("stopped rev=%d", writer.last_rev)
+        if ended.done():
+            ended.result()
+
+
+class _Embedded:
+    """The broker in this process, as the box runs it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        password: ShopPassword,
+        new_password: str | None,
+        retained: Projection,
+        take: Callable[[Delivery], None],
+    ) -> None:
+        self._shop = settings.shop
+        self._new_password = new_password
+        self._broker = EmbeddedBroker(
+            shop=settings.shop,
+            listeners=[Listener(_HOSTS[settings.broker.plain], settings.broker.port)],
+            authenticator=password,
+            retained=retained,
+            take=take,
+        )
+        self.publish = self._broker.publish
+        self.pause = self._broker.pause
+        self.stop = self._broker.stop
+
+    @property
+    def started(self) -> Started:
+        host, port = self._broker.addresses[0]
+        return Started(self._shop, host, port, self._new_password)
+
+    async def start(self) -> asyncio.Future[None]:
+        """Listen. Returns what would be done if the broker ended by itself, which it does not."""
+        await self._broker.start()
+        return asyncio.get_running_loop().create_future()
+
+
+class _External:
+    """Another broker, as the box runs its link to it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        topics: Topics,
+        speaker: messages.Coordinator,
+        take_over: bool,
+        take: Callable[[Delivery], None],
+        rewrite: Callable[[set[str]], None],
+    ) -> None:
+        broker = settings.broker
+        assert broker.user is not None, "the settings were checked"
+        assert broker.password is not None, "the settings were checked"
+        self.started = Started(settings.shop, broker.host, broker.port, None)
+        self._link = ExternalBroker(
+            topics=topics,
+            host=broker.host,
+            port=broker.port,
+            user=broker.user,
+            password=broker.password.get_secret_value(),
+            run=speaker.run,
+            will=messages.offline(speaker),
+            take_over=take_over,
+            take=take,
+            connected=rewrite,
+        )
+        self.publish = self._link.publish
+        self.pause = self._link.pause
+
+    async def start(self) -> asyncio.Future[None]:
+        """Connect, and stay connected. Returns what ends when the link fails for good: somebody else is alive there."""
+        return asyncio.wrap_future(self._link.start())
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self._link.stop)
+
+
+_HOSTS = {Plain.LOOPBACK: "127.0.0.1", Plain.LAN: "0.0.0.0"}  # noqa: S104  a person asked for the LAN by name
+
+
+class _Turns:
+    """The thread that writes the ledger: it calls the coordinator's turn, and keeps shop time while nothing is sold."""
+
+    def __init__(self, coordinator: Coordinator, writer: Writer, clock: ShopClock) -> None:
+        self._coordinator = coordinator
+        self._writer = writer
+        self._clock = clock
+        self._kept_ms = clock.shop_ms()
+        self._rewrites: SimpleQueue[tuple[set[str], threading.Event]] = SimpleQueue()
+        self._stopping = threading.Event()
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Take turns until `stop`, and then until nothing is left."""
+        while True:
+            self._coordinator.has_inbox.wait(timeout=KEEP_TIME_MS / 1000)
+            is_stopping = self._stopping.is_set()  # Asked first: what is taken before `stop` is committed.
+            self._rewrite_for_link()
+            if not self._turn() and is_stopping:
+                break
+        self._ended.set()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._coordinator.has_inbox.set()
+
+    def rewrite(self, retained: set[str]) -> None:
+        """Have the projection rewritten between two turns; return when it is, or when there will be no more turns."""
+        done = threading.Event()
+        self._rewrites.put((retained, done))
+        self._coordinator.has_inbox.set()
+        while not (done.wait(_LOOK_S) or self._ended.is_set()):
+            pass
+
+    def _rewrite_for_link(self) -> None:
+        with suppress(Empty):
+            while True:
+                retained, done = self._rewrites.get_nowait()
+                self._coordinator.rewrite(retained)
+                done.set()
+
+    def _turn(self) -> int:
+        """Take one turn, however long the disk fails; return how many messages it dealt with."""
+        for wait_s in chain(_DISK_RETRY_S, repeat(_DISK_RETRY_S[-1])):
+            try:
+                taken = self._coordinator.turn()
+                if not taken and self._clock.shop_ms() - self._kept_ms >= KEEP_TIME_MS:
+                    self._kept_ms = self._clock.shop_ms()
+                    self._writer.keep_time(self._kept_ms, synchronised_wall_ms())
+                return taken
+            except DiskFault as fault:
+                log.error("disk fault=%r retry_s=%s", str(fault), wait_s)
+                if self._stopping.wait(wait_s):
+                    return 0  # Nobody was told that the rest is safe; its devices send it again.
+        raise AssertionError("the waits have no end")
+
+
+class _Answers:
+    """The thread that answers devices' queries."""
+
+    def __init__(self, coordinator: Coordinator) -> None:
+        self._coordinator = coordinator
+        self._is_stopping = False
+
+    def run(self) -> None:
+        while not self._is_stopping:
+            self._coordinator.has_questions.wait()
+            self._coordinator.answer()
+
+    def stop(self) -> None:
+        self._is_stopping = True
+        self._coordinator.has_questions.set()
+
+
+async def _tick_until(stopping: asyncio.Event, ended: asyncio.Future[None], coordinator: Coordinator) -> None:
+    """Tell the shop's time until a person stops the box, or its link has ended."""
+    stopped: asyncio.Future[Any] = asyncio.ensure_future(stopping.wait())
+    while not (stopped.done() or ended.done()):
+        coordinator.tick()
+        await asyncio.wait([stopped, ended], timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+
+
+def _start(name: str, run: Callable[[], None]) -> threading.Thread:
+    """Run a part in a thread. When it fails by our own fault the process ends at once: nothing else can be right."""
+
+    def run_or_die() -> None:
+        try:
+            run()
+        except BaseException:
+            log.critical("died part=%s", name, exc_info=True)
+            os._exit(1)
+
+    thread = threading.Thread(target=run_or_die, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def _own(directory: Path, parts: ExitStack) -> Path:
+    """Make the data directory this process's own, for as long as it lives."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = parts.enter_context((directory / "lock").open("w"))
+    except OSError as error:
+        raise CannotStart(
+            f"{variable('data_dir')} is {str(directory)!r}: {error.strerror}: write a directory that this user may use"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise CannotStart(
+            f"another coordinator runs with its data in {directory}: stop it, or set {variable('data_dir')}"
+        ) from error
+    return directory
+
+
+def _shop_password(settings: Settings, *, may_show: bool) -> tuple[ShopPassword, str | None]:
+    """Return the shop's password, and its text if it was made just now."""
+    password = ShopPassword(settings.data_dir)
+    wanted = settings.password.get_secret_value() if settings.password else ""
+    if wanted:
+        password.set(wanted)
+    if password.is_set:
+        return password, None
+    if not may_show:
+        raise CannotStart(
+            f"the shop has no password yet, and here nobody would see a new one: set {variable('password')}"
+        )
+    made = make_password()
+    password.set(made)
+    return password, made
+
+
+def _handlers(reader: Reader, settings: Settings, run: str) -> dict[str, Callable[[dict[str, Any]], Rows]]:
+    """What the control socket answers; it asks from one thread."""
+
+    def status(_: dict[str, Any]) -> Rows:
+        yield {
+            "state": "running",
+            "version": __version__,
+            "shop": settings.shop,
+            "run": run,
+            "broker": settings.broker.mode,
+            "port": settings.broker.port,
+            **report.totals(reader),
+        }
+
+    return {"status": status, "balance": lambda request: report.balances(reader, request.get("sku"))}

@@ -1,0 +1,34 @@
+"""The commands that a person types: `stock-coordinator`, one file for each noun.
+
+Exit codes: 0 done; 1 it failed, and a sentence on standard error says why; 2 the command line is wrong; 3 what was
+asked for does not exist.
+"""
+
+import sys
+
+import typer
+
+from appliance.cli import balance, config, run, status
+from appliance.cli.failure import Failure
+
+app = typer.Typer(
+    name="stock-coordinator",
+    help="Keeps one shop's balances true, between tills that come and go.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("run")(run.run)
+app.command("status")(status.status)
+app.command("balance")(balance.balance)
+app.command("check-config")(config.check_config)
+app.command("version")(config.version)
+
+
+def main() -> None:
+    """Run a command; what a person can mend is one sentence on standard error, everything else a traceback."""
+    try:
+        app()
+    except Failure as failure:
+        print(f"stock-coordinator: {failure}", file=sys.stderr)
+        sys.exit(failure.exit_code)

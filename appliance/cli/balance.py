@@ -1,0 +1,40 @@
+"""`balance`: how much there is of one SKU, or of all."""
+
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from appliance.cli import asking
+from appliance.cli.config import AsJson, Config, settings_from
+from appliance.cli.failure import NOT_FOUND, Failure
+from appliance.ledger import report
+
+
+def balance(
+    sku: Annotated[str | None, typer.Argument(help="The SKU; without one, all of them.")] = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Show balances: on hand, reserved, available.
+
+    Example: stock-coordinator balance 4607001234567
+    """
+    directory = settings_from(config).data_dir
+    found = list(asking.rows(directory, "balance", lambda reader: report.balances(reader, sku), sku=sku))
+    if sku is not None and not found:
+        raise Failure(f"no operation has named the SKU {sku!r}", NOT_FOUND)
+    if as_json:
+        for row in found:
+            print(orjson.dumps(row).decode())
+        return
+    table = Table("SKU", box=None)
+    for column in ("on hand", "reserved", "available"):
+        table.add_column(column, justify="right")
+    table.add_column("changed")
+    for row in found:
+        note = "" if row["counted"] else " (never received or counted)"
+        table.add_row(row["sku"], row["on_hand"], row["reserved"], row["available"], f"{row['at']}{note}")
+    Console().print(table)

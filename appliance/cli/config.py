@@ -1,0 +1,46 @@
+"""`check-config` and `version`: what this box is set to, and what it is."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from appliance import __version__
+from appliance.cli.failure import Failure
+from appliance.settings import Settings, WrongSettings, load_settings, variable
+
+Config = Annotated[
+    Path | None,
+    typer.Option(help="The settings file; else what STOCK_CONFIG names, else stock-coordinator.toml here."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def settings_from(config: Path | None) -> Settings:
+    """Return the settings, or fail with a line for each fault."""
+    try:
+        return load_settings(config)
+    except WrongSettings as error:
+        raise Failure(f"the settings cannot be used:\n{error}") from error
+
+
+def check_config(config: Config = None) -> None:
+    """Check the settings, and show them as they are in force. Secrets are not shown."""
+    table = Table("setting", "value", box=None)
+    for path, value in _leaves(settings_from(config).model_dump()):
+        table.add_row(variable(*path), "" if value is None else str(value))
+    Console().print(table)
+
+
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def _leaves(tree: dict[str, Any], above: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    rows: list[tuple[tuple[str, ...], Any]] = []
+    for name, value in tree.items():
+        rows += _leaves(value, (*above, name)) if isinstance(value, dict) else [((*above, name), value)]
+    return rows

@@ -1,0 +1,146 @@
+"""The settings of one box: the environment first, then `stock-coordinator.toml`.
+
+This is the only reader of the environment. A wrong value stops the start with the variable's name, the value and the
+remedy, so every field's description is written to follow "write …". Nothing changes after the start: it is all frozen.
+"""
+
+import os
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+PREFIX = "STOCK_"
+FILE_NAME = "stock-coordinator.toml"
+_CONFIG = f"{PREFIX}CONFIG"
+
+TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Mode(StrEnum):
+    EMBEDDED = "embedded"
+    EXTERNAL = "external"
+
+
+class Plain(StrEnum):
+    LOOPBACK = "loopback"
+    LAN = "lan"
+
+
+class BrokerSettings(BaseModel):
+    """The broker: our own, or one that the shop already has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: Mode = Field(default=Mode.EMBEDDED, description="embedded (the box is it) or external (another one is)")
+    port: Port = Field(default=1883, description="a TCP port, 1 to 65535")
+    plain: Plain = Field(default=Plain.LOOPBACK, description="loopback, or lan to let tills in without TLS")
+    host: str = Field(default="127.0.0.1", min_length=1, description="the external broker's host name or address")
+    user: str | None = Field(default=None, description="the external broker's user name for the coordinator")
+    password: SecretStr | None = Field(default=None, description="the external broker's password for that user")
+
+    @model_validator(mode="after")
+    def _external_is_never_anonymous(self) -> "BrokerSettings":
+        if self.mode is Mode.EXTERNAL and not (self.user and self.password and self.password.get_secret_value()):
+            raise ValueError(
+                f"mode external needs {PREFIX}BROKER__USER and {PREFIX}BROKER__PASSWORD: set both, "
+                "or the mode to embedded"
+            )
+        return self
+
+
+class Settings(BaseSettings):
+    """All settings. `password` is the shop's; absent or blank keeps the hash that the box has."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    shop: TopicName = Field(default="shop", description="the shop's name in topics: 1 to 64 of A-Z, a-z, 0-9 and -")
+    shop_name: str = Field(default="", max_length=100, description="the shop's name on paper, at most 100 characters")
+    password: SecretStr | None = Field(default=None, description="the password that the shop's tills log in with")
+    data_dir: Path = Field(default=Path("/var/lib/stock-coordinator"), description="the ledger's directory")
+    broker: BrokerSettings = BrokerSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+class WrongSettings(Exception):
+    """The settings cannot be used. Its text has a line for each fault."""
+
+
+def load_settings(config: Path | None = None) -> Settings:
+    """Return the settings from the environment and a TOML file.
+
+    config: the file; None means what STOCK_CONFIG names, else `stock-coordinator.toml` here, if there is one.
+    Raises WrongSettings, naming each variable, its value and the remedy.
+    """
+    if config is None and (named := os.environ.get(_CONFIG)):
+        config = Path(named)
+    if config is not None and not config.is_file():
+        raise WrongSettings(f"{config}: there is no such file: name another by --config or {_CONFIG}")
+    faults = _unknown_variables()
+
+    class Configured(Settings):
+        model_config = SettingsConfigDict(toml_file=config or Path(FILE_NAME))
+
+    try:
+        settings = Configured()
+    except tomllib.TOMLDecodeError as error:
+        raise WrongSettings(f"{config or FILE_NAME}: {error}: mend the file") from error
+    except ValidationError as error:
+        # Only the faults are shown, never the model's own text, which would show a password.
+        raise WrongSettings("\n".join(faults + [_fault(one) for one in error.errors()])) from None
+    if faults:
+        raise WrongSettings("\n".join(faults))
+    return settings
+
+
+def is_journal() -> bool:
+    """Whether what is printed goes to the system's journal, where a secret must not stand."""
+    return "JOURNAL_STREAM" in os.environ
+
+
+def variable(*path: str) -> str:
+    """Return the environment variable of a setting, given the keys that lead to it in the TOML file."""
+    return PREFIX + "__".join(path).upper()
+
+
+def _unknown_variables() -> list[str]:
+    known = {variable(name) for name in Settings.model_fields} | {_CONFIG}
+    return [
+        f"{name} is set, but there is no such setting: unset it, or correct its name"
+        for name in sorted(os.environ)
+        if name.startswith(PREFIX) and name.split("__")[0] not in known
+    ]
+
+
+def _fault(error: Any) -> str:
+    path = tuple(str(key) for key in error["loc"])
+    name = f"{variable(*path)} ({'.'.join(path)} in the TOML file)"
+    if error["type"] == "value_error":
+        return f"{variable(*path)}: {error['ctx']['error']}"
+    if error["type"] == "extra_forbidden":
+        return f"{name} is set, but there is no such setting: remove it, or correct its name"
+    value = "not shown here" if path[-1] == "password" else repr(error["input"])
+    return f"{name} is {value}: write {_description(path)}"
+
+
+def _description(path: tuple[str, ...]) -> str:
+    fields: Any = Settings.model_fields
+    field = None
+    for key in path:
+        field = fields[key]
+        fields = getattr(field.annotation, "model_fields", {})
+    return str(field.description if field else "another value")
