@@ -14,6 +14,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -83,6 +84,7 @@ class Till:
         self._is_over = threading.Event()
         self._closing = threading.Event()
         self._fault: str | None = None
+        self._was_agreed = False
         self._thread = threading.Thread(target=self._keep_connected, name=f"till-{device}")
 
     def __enter__(self) -> Self:
@@ -228,26 +230,24 @@ class Till:
         if self._closing.is_set():
             self._is_over.set()
         self._client = client
+        self._was_agreed = False
         client.loop_start()
         given_up_s = time.monotonic() + CONNECT_TIMEOUT_S
-        was_agreed = False
         while not self._is_over.wait(TURN_S):
             with self._lock:
-                was_agreed = was_agreed or self._session.phase not in (Phase.OFFLINE, Phase.JOINING)
-                if not was_agreed and time.monotonic() >= given_up_s:
+                if not self._was_agreed and time.monotonic() >= given_up_s:
                     self._fault = "the broker does not answer"
                     break
                 self._session.elapsed(_now_ms())
                 self._carry_out()
         self._leave(client)
-        return was_agreed
+        return self._was_agreed
 
     def _leave(self, client: mqtt.Client) -> None:
         with self._lock:
-            was_agreed = self._session.phase not in (Phase.OFFLINE, Phase.JOINING)
             self._client = None
             self._session.disconnected()
-        if was_agreed and self._closing.is_set() and client.is_connected():
+        if self._was_agreed and self._closing.is_set() and client.is_connected():
             will = last_will(self._topics, self._device)
             # An orderly DISCONNECT takes the will away, so its word is said here; whoever misses it loses nothing.
             client.publish(will.topic, will.payload, qos=1, retain=will.retain).wait_for_publish(TURN_S)
@@ -294,6 +294,7 @@ class Till:
         with self._lock:
             if client is self._client:
                 self._fault = None
+                self._was_agreed = True
                 self._session.subscribed(_now_ms())
                 self._carry_out()
         self._tell()
@@ -302,14 +303,13 @@ class Till:
         with self._lock:
             if client is not self._client:
                 return
-            try:
+            # A disk that is full, or a fault of ours, ends paho's thread, and that would look like a silent
+            # coordinator: so the connection ends too, and the next one tries again.
+            with ExitStack() as unless_it_was_carried_out:
+                unless_it_was_carried_out.callback(self._is_over.set)
                 self._session.received(message.topic, bytes(message.payload), _now_ms())
                 self._carry_out()
-            except BaseException:
-                # A disk that is full, or a fault of ours. It ends paho's thread, which would look like a silent
-                # coordinator: so the connection ends too, and the next one tries again.
-                self._is_over.set()
-                raise
+                unless_it_was_carried_out.pop_all()
         self._tell()
 
     def _on_disconnect(
