@@ -81,8 +81,10 @@ async def serve(
     Raises CannotStart, or what a part of the box could not start or go on with.
     """
     stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_die_in_loop)
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, stopping.set)
     with ExitStack() as parts:
         directory = _own(settings.data_dir, parts)
         began_ms = boottime_ms()
@@ -304,6 +306,13 @@ async def _tick_until(stopping: asyncio.Event, ended: asyncio.Future[None], coor
         coordinator.tick()
         await asyncio.wait([stopped, ended], timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
+
+
+def _die_in_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """End the process when the broker fails by our own fault; the world's faults it deals with itself."""
+    loop.default_exception_handler(context)
+    if "exception" in context:
+        os._exit(1)
 
 
 def _start(name: str, run: Callable[[], None]) -> threading.Thread:

@@ -683,6 +683,15 @@ def test_a_topic_that_nobody_read_before_has_a_new_reader(ours: Ours) -> None:
         assert [reader.expect(PUBLISH).payload for reader in (early, late)] == [b"again"] * 2
 
 
+def test_who_reads_what_is_remembered_for_so_many_topics_only(ours: Ours) -> None:
+    with Client(ours.address).log_in() as reader:
+        reader.subscribe((f"{ROOT}balance/+", 0))
+        for number in range(5000):
+            ours.publish(f"balance/{number}", b"", retain=True)
+            reader.expect(PUBLISH)
+        assert 0 < len(ours.amqtt._routes) <= 4096  # type: ignore[attr-defined]
+
+
 def test_too_many_waiting_announcements_are_dropped_and_every_reader_must_come_back() -> None:
     with closing(Ours(announcements_bytes_max=10_000)) as broker, Client(broker.address).log_in() as reader:
         reader.subscribe((f"{ROOT}changes", 0))

@@ -46,7 +46,7 @@ class Limits:
     # Publishes of one connection that are taken and not yet on disk. 4 tills × 8 filled the disk in the measurements;
     # a backlog of 20,000 operations is sent faster with more.
     unsettled_max: int = 64
-    # Three of the largest messages and a part: reading stops when this many bytes wait for the disk.
+    # Four of the largest messages: reading stops when this many bytes wait for the disk.
     unsettled_bytes_max: int = 1024 * 1024
 
     # Writing. Four of the largest parts of `changes`; a reader that is further behind reconnects and catches up by
