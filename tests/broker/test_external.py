@@ -3,6 +3,8 @@
 import logging
 import re
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -496,10 +498,13 @@ def test_nothing_said_last_is_lost_because_a_device_was_not_heard_out(mosquitto:
         assert presence(mosquitto) == ("offline", "aa")
 
 
-def test_it_can_be_stopped_while_it_looks_waits_or_rewrites(mosquitto: Mosquitto) -> None:
+def test_it_can_be_stopped_while_it_connects_looks_rewrites_or_waits(mosquitto: Mosquitto) -> None:
+    for _ in range(20):
+        with at_work(mosquitto) as house:
+            wait_until(lambda: house.link._current)
     pretend(mosquitto, "bb")
-    with at_work(mosquitto, tick_s=LONG_S):
-        pass
+    with at_work(mosquitto, tick_s=LONG_S) as house:
+        wait_until(lambda: house.link._current and house.link._current._marked)
     mosquitto.publish(COORDINATOR, "coordinator", b"", retain=True)
     rewriting = threading.Event()
     with at_work(mosquitto, retry_min_s=LONG_S, retry_max_s=LONG_S) as house:
@@ -576,3 +581,16 @@ def test_a_bug_in_what_hears_a_message_ends_the_link_with_it(mosquitto: Mosquitt
         with pytest.raises(ZeroDivisionError):
             house.end.result(DEADLINE_S)
     assert presence(mosquitto) == ("offline", "aa")
+
+
+def test_a_process_that_ends_by_another_error_is_gone(mosquitto: Mosquitto) -> None:
+    host, port = mosquitto.address
+    program = f"""
+from appliance.broker.external import ExternalBroker
+from appliance.contract.topics import Topics
+ExternalBroker(topics=Topics("{SHOP}"), host="{host}", port={port}, user="{COORDINATOR}", password="{PASSWORD}",
+    run="aa", will=b"{{}}", take_over=False, take=print, connected=print).start()
+raise SystemExit(3)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], timeout=DEADLINE_S, check=False)
+    assert ended.returncode == 3

@@ -8,7 +8,8 @@ A message's way through this folder:
     broker ◀─ connection ◀─ link ◀──publish──┘
 
 `link` is the public face: it looks for another coordinator, has the projection rewritten, and comes back after every
-loss. `connection` is one connection from CONNECT to its end, and the only module that calls paho.
+loss. `connection` is one connection from CONNECT to its end, and the only module that calls paho. Each lives in a
+thread of its own (`threads`).
 """
 
 from appliance.broker.external.limits import Limits

@@ -15,7 +15,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from appliance.broker.external.limits import Limits
+from appliance.broker.external.threads import in_thread
 from appliance.broker.external.unsettled import Held, Unsettled
 
 _LOOK_S = 1.0
@@ -81,7 +82,6 @@ class Connection:
 
     marker: a topic of ours, on which the connection hears itself; see `drain`.
     heard: is handed every other message, in the network's thread; must not block.
-    threads: runs the network's part; one thread of it is taken until the connection is closed.
     """
 
     def __init__(
@@ -91,13 +91,11 @@ class Connection:
         marker: str,
         will: Will | None,
         heard: Callable[[Heard], None],
-        threads: Executor,
         limits: Limits,
     ) -> None:
         self._broker = broker
         self._marker = marker
         self._heard = heard
-        self._threads = threads
         self._limits = limits
         self._changed = threading.Condition()
         self._unsettled = Unsettled(limits)
@@ -165,7 +163,7 @@ class Connection:
         # An ack is a small packet: it must not wait for the one after it.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._is_open = True
-        self._network = self._threads.submit(self._carry)
+        self._network = in_thread("broker-network", self._carry)
         if not self._wait(lambda: self._welcome is not None):
             raise Lost(f"no answer to CONNECT within {self._limits.answer_s} s")
         assert self._welcome is not None

@@ -18,11 +18,12 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from functools import partial
 
 from appliance.broker.external.connection import Broker, Connection, Heard, Lost, Refused, Will
 from appliance.broker.external.limits import Limits
+from appliance.broker.external.threads import in_thread
 from appliance.contract.delivery import Channel, Delivery
 from appliance.contract.fields import read_object
 from appliance.contract.limits import HEAD_BYTES, PAYLOAD_MAX
@@ -71,8 +72,6 @@ class ExternalBroker:
         self._take = take
         self._connected = connected
         self._limits = limits or Limits()
-        # One thread lives here, the other one carries the packets of the connection that there is.
-        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="broker")
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._current: Connection | None = None
@@ -92,7 +91,7 @@ class ExternalBroker:
         Returns what is done when the link has been stopped, or ends with ForeignRun, or with an error of ours: whoever
         waits for it ends the process then.
         """
-        self._life = self._threads.submit(self._live)
+        self._life = in_thread("broker-link", self._live)
         return self._life
 
     def pause(self) -> None:
@@ -110,9 +109,7 @@ class ExternalBroker:
         self.pause()
         if (connection := self._speaking) is not None:
             connection.disconnect()
-        # Not by `shutdown` alone: a connection that is just being opened still needs its thread.
         wait([self._life])
-        self._threads.shutdown()
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> None:
         """Send a message to whoever listens. Thread-safe, and never blocks but in a rewrite, as below.
@@ -164,7 +161,7 @@ class ExternalBroker:
         with self._lock:
             if self._stopping.is_set():
                 raise Lost("stopping")
-            self._current = Connection(self._broker, client_id, self._marker, will, heard, self._threads, self._limits)
+            self._current = Connection(self._broker, client_id, self._marker, will, heard, self._limits)
             return self._current
 
     def _look_for_another(self) -> None:
