@@ -7,7 +7,7 @@ import pytest
 from appliance.broker.embedded.guard import Admission, Guard
 from appliance.broker.embedded.limits import Limits
 from appliance.broker.embedded.repeats import Repeats
-from appliance.broker.embedded.unsettled import Unsettled
+from appliance.broker.unsettled import Unsettled
 
 
 class Clock:
@@ -19,34 +19,40 @@ class Clock:
 
 
 def test_pubacks_leave_in_the_order_of_receipt() -> None:
-    unsettled = Unsettled(Limits())
+    unsettled = Unsettled(count_max=10, bytes_max=100)
     first, second, unacknowledged, last = (unsettled.hold(packet_id, 1) for packet_id in (7, 3, None, 9))
-    assert unsettled.settle(last) == []
-    assert unsettled.settle(second) == []
-    assert unsettled.settle(first) == [7, 3]
-    assert unsettled.settle(unacknowledged) == [9]
+    last.settle()
+    second.settle()
+    assert unsettled.release() == []
+    first.settle()
+    assert unsettled.release() == [7, 3]
+    unacknowledged.settle()
+    assert unsettled.release() == [9]
+    assert unsettled.release() == []
 
 
 def test_too_many_or_too_large_publishes_are_full() -> None:
-    unsettled = Unsettled(Limits(unsettled_max=3, unsettled_bytes_max=100))
+    unsettled = Unsettled(count_max=3, bytes_max=100)
     held = [unsettled.hold(1, 1), unsettled.hold(2, 1)]
     assert not unsettled.is_full
     held.append(unsettled.hold(3, 1))
     assert unsettled.is_full
     for one in held:
-        unsettled.settle(one)
+        one.settle()
+    unsettled.release()
     assert not unsettled.is_full
     large = unsettled.hold(4, 100)
     assert unsettled.is_full
-    unsettled.settle(large)
+    large.settle()
+    unsettled.release()
     assert not unsettled.is_full
 
 
 def test_settling_twice_is_a_bug_and_says_so() -> None:
-    held = Unsettled(Limits()).hold(1, 1)
-    held.mark()
+    held = Unsettled(count_max=1, bytes_max=1).hold(1, 1)
+    held.settle()
     with pytest.raises(AssertionError, match="twice"):
-        held.mark()
+        held.settle()
 
 
 def test_connections_are_limited_in_total_and_by_address() -> None:

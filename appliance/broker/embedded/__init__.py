@@ -4,7 +4,7 @@ A message's way through this folder:
 
     socket ─▶ framing ─▶ protocol ──take──▶ coordinator
                  (login)   │   ▲ settled
-                           │   └── unsettled ──PUBACK──▶ outgoing ─▶ socket
+                           │   └── ../unsettled ─PUBACK─▶ outgoing ─▶ socket
     publish ─▶ doorway ─▶ shop_broker ─▶ publication ─────▲
                                 └─▶ feed (SUBSCRIBE) ─────┘
 

@@ -28,7 +28,7 @@ from appliance.broker.embedded.limits import Limits
 from appliance.broker.embedded.outgoing import Outgoing
 from appliance.broker.embedded.publication import Publication, with_flags
 from appliance.broker.embedded.session import DeviceSession
-from appliance.broker.embedded.unsettled import Held, Unsettled
+from appliance.broker.unsettled import Held, Unsettled
 from appliance.contract.delivery import Channel, Delivery
 from appliance.contract.topics import Topics
 
@@ -82,7 +82,7 @@ class DeviceHandler(BrokerProtocolHandler):
             partial(self.abort, "it takes what it is sent too slowly"),
         )
         self._own_topics = may_publish(hub.topics, session.device)
-        self._unsettled = Unsettled(hub.limits)
+        self._unsettled = Unsettled(hub.limits.unsettled_max, hub.limits.unsettled_bytes_max)
         self._may_read = asyncio.Event()
         self._may_read.set()
         self._paused = False
@@ -211,11 +211,11 @@ class DeviceHandler(BrokerProtocolHandler):
         )
 
     def _settled_in_any_thread(self, held: Held) -> None:
-        held.mark()
-        self._hub.post(partial(self._settle, held))
+        held.settle()
+        self._hub.post(self._acknowledge)
 
-    def _settle(self, held: Held) -> None:
-        for packet_id in self._unsettled.settle(held):
+    def _acknowledge(self) -> None:
+        for packet_id in self._unsettled.release():
             # PUBACK; amqtt's own encoder takes ten times as long, and there is one for every operation.
             self._out.send(b"\x40\x02" + packet_id.to_bytes(2))
         if not self._unsettled.is_full and not self._paused and not self._may_read.is_set():

@@ -4,7 +4,7 @@ A message's way through this folder:
 
     broker ─▶ connection ─▶ link ──take──▶ coordinator
                   │ ▲ settled
-                  │ └── unsettled: the PUBACKs held back
+                  │ └── ../unsettled: the PUBACKs held back
     broker ◀─ connection ◀─ link ◀──publish──┘
 
 `link` is the public face: it looks for another coordinator, has the projection rewritten, and comes back after every

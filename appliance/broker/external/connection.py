@@ -29,7 +29,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from appliance.broker.external.limits import Limits
 from appliance.broker.external.threads import in_thread
-from appliance.broker.external.unsettled import Held, Unsettled
+from appliance.broker.unsettled import Held, Unsettled
 
 _LOOK_S = 1.0
 """How often paho looks at its keep-alive when nothing else happens; it counts whole seconds."""
@@ -98,7 +98,7 @@ class Connection:
         self._heard = heard
         self._limits = limits
         self._changed = threading.Condition()
-        self._unsettled = Unsettled(limits)
+        self._unsettled = Unsettled(limits.unsettled_max, limits.unsettled_bytes_max)
         self._outgoing: deque[int] = deque()
         self._outgoing_bytes = 0
         self._is_open = False
@@ -365,7 +365,8 @@ class Connection:
 
     def _settle(self, held: Held) -> None:
         with self._changed:
-            ready = self._unsettled.settle(held)
+            held.settle()
+            ready = self._unsettled.release()
             if self._is_open:
                 for packet_id in ready:
                     self._client.ack(packet_id, qos=1)

@@ -8,6 +8,7 @@ waits for an executor's threads: a process that ends by an error elsewhere would
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from types import TracebackType
 
 
 def in_thread(name: str, work: Callable[[], None]) -> Future[None]:
@@ -15,12 +16,27 @@ def in_thread(name: str, work: Callable[[], None]) -> Future[None]:
     ended: Future[None] = Future()
 
     def run() -> None:
-        try:
+        with _Telling(ended):
             work()
-        except BaseException as error:  # noqa: BLE001  Nothing is swallowed: it is raised where the future is waited for.
-            ended.set_exception(error)
-        else:
-            ended.set_result(None)
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return ended
+
+
+class _Telling:
+    """Tells a future how the block ended. An error is not swallowed: it is raised where the future is waited for."""
+
+    def __init__(self, ended: Future[None]) -> None:
+        self._ended = ended
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None:
+            self._ended.set_result(None)
+        else:
+            self._ended.set_exception(error)
+        return True
