@@ -20,12 +20,13 @@ from appliance.contract import messages
 from appliance.contract.delivery import Channel
 from appliance.contract.limits import HEAD_BYTES, PAYLOAD_MAX
 from appliance.contract.topics import Topics
-from tests.broker.mosquitto import COORDINATOR, PASSWORD, Mosquitto
+from tests.broker.mosquitto import COORDINATOR, PASSWORD, Mosquitto, acl, configuration
 from tests.broker.running import DEADLINE_S, ROOT, SHOP, Shop
 from tests.broker.wire import PUBACK, PUBLISH, Client, publish
 from tests.waiting import wait_until
 
 TOPICS = Topics(SHOP)
+README = Path(__file__).parents[2] / "appliance" / "broker" / "README.md"
 
 LONG_S = 600.0
 """What a test that works does not wait for."""
@@ -594,3 +595,11 @@ raise SystemExit(3)
 """
     ended = subprocess.run([sys.executable, "-c", program], timeout=DEADLINE_S, check=False)
     assert ended.returncode == 3
+
+
+def test_the_readme_tells_a_shop_to_set_its_mosquitto_as_it_is_set_here() -> None:
+    told = {line.strip() for line in README.read_text().splitlines()}
+    assert set(acl("SHOP", "coordinator").splitlines()) <= told
+    settings = ("max_", "message_size_limit", "set_tcp_nodelay")
+    needed = configuration(Path(), 0, inflight_max=0).splitlines()
+    assert {line for line in needed if line.startswith(settings)} <= told
