@@ -1,41 +1,56 @@
 """The one way from other threads into the event loop.
 
 The committer's thread settles and announces hundreds of messages for one commit; each crossing of its own would cost a
-system call. Calls queue here and cross together. The invariant: calls run in the order they were posted, none is lost.
+system call, and worse: the call lets go of the interpreter, so that both threads take turns at single messages. Calls
+queue here and cross together. The invariant: calls run in the order they were posted, none is lost.
 """
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable
 
 _SLICE = 256
 """Calls that run before the event loop's other work gets its turn: about 5 ms."""
 
+_LINGER_S = 0.001
+"""How long after the last call the loop looks again by itself, and need not be woken. A commit's announcements are
+posted in less; what is posted later than the first of them waits no longer than this."""
+
 
 class Doorway:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._calls: deque[Callable[[], None]] = deque()
-        self._armed = False
+        self._lock = threading.Lock()
+        self._will_look = False
 
     def post(self, call: Callable[[], None]) -> None:
         """Run a call in the event loop, soon. Thread-safe, never blocks. After the loop has closed it does nothing."""
-        self._calls.append(call)
-        # Both threads may see `_armed` late, but `_run` clears it before it looks into the queue, and the call is in
-        # there before `_armed` is read here: the worst that can happen is one empty run.
-        if not self._armed:
-            self._armed = True
-            try:
-                self._loop.call_soon_threadsafe(self._run)
-            except RuntimeError:  # The loop is closed: nobody is left who could be told.
-                self._calls.clear()
+        with self._lock:
+            self._calls.append(call)
+            if self._will_look:
+                return
+            self._will_look = True
+        try:
+            self._loop.call_soon_threadsafe(self._run)
+        except RuntimeError:  # The loop is closed: nobody is left who could be told.
+            self._calls.clear()
 
     def _run(self) -> None:
-        self._armed = False
-        for _ in range(_SLICE):
-            if not self._calls:
-                return
-            self._calls.popleft()()
-        if self._calls and not self._armed:
-            self._armed = True
-            self._loop.call_soon(self._run)
+        try:
+            for _ in range(_SLICE):
+                if not self._calls:
+                    break
+                self._calls.popleft()()
+        finally:
+            if self._calls:
+                self._loop.call_soon(self._run)
+            else:
+                self._loop.call_later(_LINGER_S, self._look)
+
+    def _look(self) -> None:
+        with self._lock:
+            self._will_look = has_calls = bool(self._calls)
+        if has_calls:
+            self._run()
