@@ -7,12 +7,9 @@ checkout, its directory is new and goes away with it, and its process ends with 
 """
 
 import logging
-import os
 import secrets
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,21 +17,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.control import NotRunning, ask
+from appliance.control import ask
 from appliance.till import Till
 from scripts.cable import Cable
-
-START_S = 30.0
-"""How long a coordinator may take until it answers; half a second is usual."""
+from scripts.processes import COORDINATOR, Failed, environment, free_port, last_words, run_of, start, wait_until
 
 STOP_S = 20.0
-"""How long it may take to commit what it has taken and to say goodbye, before it is killed."""
+"""How long a coordinator may take to commit what it has taken and to say goodbye, before it is killed."""
 
 _POLL_S = 0.02
-
-
-class BoxFailed(Exception):
-    """The coordinator did not start, or ended by itself. The text has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,46 +52,28 @@ class Box:
     def __init__(self, shop: str, home: Path) -> None:
         self.shop = shop
         self.password = secrets.token_hex(4)  # Guards a toy on loopback for minutes, and fits a line.
-        self.port = _free_port()
+        self.port = free_port()
         self.directory = home / "data"
         self._home = home
-        self._log = home / "coordinator.log"
-        settings = {
-            "STOCK_SHOP": shop,
-            "STOCK_PASSWORD": self.password,
-            "STOCK_DATA_DIR": str(self.directory),
-            "STOCK_BROKER__PORT": str(self.port),
-        }
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("STOCK_")}
-        with self._log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "appliance", "run"],
-                cwd=home,  # Where no stock-coordinator.toml lies.
-                env=inherited | settings,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C reaches the caller alone, which ends the coordinator last.
-            )
+        settings = environment(
+            STOCK_SHOP=shop,
+            STOCK_PASSWORD=self.password,
+            STOCK_DATA_DIR=str(self.directory),
+            STOCK_BROKER__PORT=str(self.port),
+        )
+        self._process = start([*COORDINATOR, "run"], home, settings)  # In `home` lies no stock-coordinator.toml.
 
     def wait_started(self) -> None:
-        """Return when the coordinator answers. Raises BoxFailed when it does not."""
-        ends_s = time.monotonic() + START_S
-        while True:
-            self.check()
-            try:
-                list(ask(self.directory, "status"))
-            except NotRunning:
-                if time.monotonic() >= ends_s:
-                    raise BoxFailed(f"no answer from the coordinator in {START_S:g} s:\n{self._end_of_log()}") from None
-                time.sleep(_POLL_S)
-            else:
-                return
+        """Return when the coordinator answers. Raises Failed when it does not."""
+        try:
+            wait_until(lambda: run_of(self.directory) is not None, self._process)
+        except Failed as failure:
+            raise Failed(f"{failure}\n{last_words(self._home)}") from None
 
     def check(self) -> None:
-        """Raise BoxFailed when the coordinator has ended by itself."""
+        """Raise Failed when the coordinator has ended by itself."""
         if self._process.poll() is not None:
-            raise BoxFailed(f"the coordinator ended with {self._process.returncode}:\n{self._end_of_log()}")
+            raise Failed(f"the coordinator ended with {self._process.returncode}:\n{last_words(self._home)}")
 
     def balances(self) -> dict[str, str]:
         """Return `on_hand` by SKU, as `stock-coordinator balance` shows it."""
@@ -132,13 +105,10 @@ class Box:
             self._process.kill()
             self._process.wait()
 
-    def _end_of_log(self) -> str:
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-20:])
-
 
 @contextmanager
 def running_box(shop: str) -> Iterator[Box]:
-    """Run a coordinator for as long as the block lasts. Raises BoxFailed when it does not start."""
+    """Run a coordinator for as long as the block lasts. Raises Failed when it does not start."""
     # Ended by a signal, this process must still end the coordinator: SIGTERM unwinds the stack as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix=f"stock-{shop}-") as name:
@@ -151,10 +121,3 @@ def running_box(shop: str) -> Iterator[Box]:
             yield box
         finally:
             box.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port

@@ -26,8 +26,9 @@ from rich.text import Text
 
 from appliance.control import ControlError, NotRunning
 from appliance.till import LocalBalance
-from scripts.box import Box, BoxFailed, Counter, running_box
+from scripts.box import Box, Counter, running_box
 from scripts.journey import NoData, Product, best_sellers
+from scripts.processes import Failed
 
 STORE = 367
 GOODS = 12
@@ -168,7 +169,7 @@ def demo(
             signal.signal(signal.SIGINT, close_shop)
             show = _live if console.is_terminal else _lines
             is_settled = show(console, Shop(box, goods, cashiers, closing, seconds))
-    except (BoxFailed, NoData, NotRunning, ControlError) as error:
+    except (Failed, NoData, NotRunning, ControlError) as error:
         sys.exit(f"demo: {error}")
     except KeyboardInterrupt:
         sys.exit("demo: ended before everything was settled")

@@ -24,8 +24,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from appliance.stock.quantity import format_qty
-from scripts.box import Box, BoxFailed, Counter, running_box
+from scripts.box import Box, Counter, running_box
 from scripts.journey import Basket, NoData, baskets, sold
+from scripts.processes import Failed
 
 SPELLS = 5
 """How often each till goes offline, for a third of its receipts in all."""
@@ -83,7 +84,7 @@ def replay(
             counters = [counters_up.enter_context(box.counter(f"till-{n + 1}")) for n in range(tills)]
             played = _play(box, counters, receipts, console)
             found = {"coordinator": box.balances()} | _views(box, counters, wanted)
-    except (BoxFailed, NoData, Stuck) as error:
+    except (Failed, NoData, Stuck) as error:
         sys.exit(f"replay: {error}")
     except KeyboardInterrupt:
         sys.exit("replay: stopped before its end, so nothing was compared")

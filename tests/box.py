@@ -3,25 +3,16 @@
 Tests kill it by its process id, start it anew on the same data, and speak to it over real sockets.
 """
 
-import os
 import signal
-import socket
 import subprocess
-import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from scripts import processes
+from scripts.processes import COORDINATOR, START_S
+
 PASSWORD = "sesame"
-START_DEADLINE_S = 30.0
-"""Two cores that also run other tests start a box in a second; this is the end of all patience."""
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody has now. A box keeps it from start to start."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Box:
@@ -29,14 +20,16 @@ class Box:
 
     def __init__(self, directory: Path, **settings: str) -> None:
         self.directory = directory
-        self.port = int(settings.get("STOCK_BROKER__PORT") or free_port())
+        self.port = int(settings.get("STOCK_BROKER__PORT") or processes.free_port())
         self.log = directory.parent / f"{directory.name}.log"
-        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("STOCK_")} | {
-            "STOCK_DATA_DIR": str(directory),
-            "STOCK_BROKER__PORT": str(self.port),
-            "STOCK_PASSWORD": PASSWORD,
-            **settings,
-        }
+        self._environment = processes.environment(
+            **{
+                "STOCK_DATA_DIR": str(directory),
+                "STOCK_BROKER__PORT": str(self.port),
+                "STOCK_PASSWORD": PASSWORD,
+                **settings,
+            }
+        )
         self.process: subprocess.Popen[str] | None = None
         self.welcome = ""
 
@@ -58,7 +51,7 @@ class Box:
         """Start the process, and return when it says that the shop is open."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "appliance", "run"],
+                [*COORDINATOR, "run"],
                 env=self._environment,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -87,18 +80,18 @@ class Box:
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the box's owner against it."""
         return subprocess.run(
-            [sys.executable, "-m", "appliance", *words],
+            [*COORDINATOR, *words],
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=START_DEADLINE_S,
+            timeout=START_S,
             check=False,
         )
 
     def _reap(self) -> int:
         assert self.process is not None
         assert self.process.stdout is not None
-        code = self.process.wait(START_DEADLINE_S)
+        code = self.process.wait(START_S)
         self.process.stdout.close()
         self.process = None
         return code

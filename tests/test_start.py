@@ -1,23 +1,21 @@
 """How a box starts, and how it says that it cannot."""
 
-import os
 import socket
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.box import PASSWORD, Box, free_port
+from scripts import processes
+from tests.box import PASSWORD, Box
 from tests.broker import wire
 
 
 def _run(directory: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("STOCK_")}
     return subprocess.run(
-        [sys.executable, "-m", "appliance", *words],
-        env=environment | {"STOCK_DATA_DIR": str(directory)} | settings,
+        [*processes.COORDINATOR, *words],
+        env=processes.environment(STOCK_DATA_DIR=str(directory), **settings),
         cwd=next(parent for parent in directory.parents if parent.is_dir()),
         capture_output=True,
         text=True,
@@ -50,7 +48,7 @@ def test_first_start_makes_a_password_shows_it_once_and_keeps_only_its_hash(tmp_
 
 
 def test_set_password_replaces_the_kept_one_and_an_absent_one_keeps_it(tmp_path: Path) -> None:
-    port = str(free_port())
+    port = str(processes.free_port())
     for given, right in (("first", "first"), ("second", "second"), ("", "second")):
         with Box(tmp_path / "data", STOCK_PASSWORD=given, STOCK_BROKER__PORT=port) as box:
             assert _log_in(box, right) == 0
@@ -140,7 +138,7 @@ def test_start_whose_output_goes_to_the_journal_makes_no_password(tmp_path: Path
 
 def test_second_box_on_the_same_data_is_refused(tmp_path: Path) -> None:
     with Box(tmp_path / "data") as box:
-        done = _run(box.directory, "run", STOCK_BROKER__PORT=str(free_port()))
+        done = _run(box.directory, "run", STOCK_BROKER__PORT=str(processes.free_port()))
     assert done.returncode == 1
     assert "another coordinator" in done.stderr
 

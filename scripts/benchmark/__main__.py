@@ -15,7 +15,7 @@ from scripts.benchmark import machine
 from scripts.benchmark.cases import CASES
 from scripts.benchmark.contenders import Naive, Ours
 from scripts.benchmark.pairs import TILLS, Plan, Result, compare
-from scripts.benchmark.processes import Failed
+from scripts.processes import Failed
 
 _PAIRS, _SECONDS = 5, 10.0
 _QUICK_PAIRS, _QUICK_SECONDS = 2, 4.0

@@ -12,8 +12,8 @@ from itertools import cycle
 from typing import Protocol
 
 from scripts.benchmark.contenders import Running
-from scripts.benchmark.processes import Failed, cpu_s
 from scripts.benchmark.tills import RECEIVED, SKUS, Screen, Tills
+from scripts.processes import Failed, cpu_s
 
 IN_FLIGHT = 64
 """Operations of a till that may be without an ack: a backlog after a night, not a cashier."""

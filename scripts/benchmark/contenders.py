@@ -5,7 +5,6 @@ its port: all of them speak the wire contract as far as the cases need it.
 """
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,12 +15,21 @@ from typing import Protocol
 
 import apsw
 
-from appliance.control import NotRunning, ask
 from scripts.benchmark import naive
-from scripts.benchmark.processes import Failed, free_port, is_listening, kill, log_of, start, wait_until
+from scripts.processes import (
+    COORDINATOR,
+    environment,
+    free_port,
+    installed,
+    is_listening,
+    kill,
+    log_of,
+    run_of,
+    start,
+    wait_until,
+)
 
 _PASSWORD = "bench"  # noqa: S105  of a shop that lives for seconds, on loopback
-_SBIN = "/usr/sbin:/sbin"  # Debian keeps daemons there, which an ordinary user's PATH leaves out.
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +75,11 @@ class Ours:
     @contextmanager
     def running(self, directory: Path) -> Iterator[Running]:
         port = free_port()
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("STOCK_")}
-        environment |= {
-            "STOCK_DATA_DIR": str(directory),
-            "STOCK_BROKER__PORT": str(port),
-            "STOCK_PASSWORD": _PASSWORD,
-        }
-        command = [str(Path(sys.executable).with_name("stock-coordinator")), "run"]
-        process = start(command, directory, environment)
+        settings = environment(STOCK_DATA_DIR=str(directory), STOCK_BROKER__PORT=str(port), STOCK_PASSWORD=_PASSWORD)
+        process = start([*COORDINATOR, "run"], directory, settings)
         try:
-            wait_until(lambda: _status(directory) is not None, process)
-            yield Running(port, _PASSWORD, _status(directory) or "", (process,))
+            wait_until(lambda: run_of(directory) is not None, process)
+            yield Running(port, _PASSWORD, run_of(directory) or "", (process,))
         finally:
             kill([process])
 
@@ -87,15 +89,6 @@ class Ours:
             "SELECT count(*) FROM txn WHERE code IS NULL AND same_as IS NULL",
             "SELECT code, on_hand_milli FROM sku",
         )
-
-
-def _status(directory: Path) -> str | None:
-    """Return the name of the box's run, None while it is not up."""
-    try:
-        [row] = ask(directory, "status")
-    except NotRunning:
-        return None
-    return str(row["run"])
 
 
 class Naive:
@@ -109,9 +102,6 @@ class Naive:
 
     @contextmanager
     def running(self, directory: Path) -> Iterator[Running]:
-        broker = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:{_SBIN}")
-        if broker is None:
-            raise Failed("there is no mosquitto: install it with: sudo apt-get install mosquitto")
         port = free_port()
         config = directory / "mosquitto.conf"
         config.write_text(
@@ -120,7 +110,7 @@ class Naive:
         )
         processes: list[Popen[bytes]] = []
         try:
-            command = [broker, "-c", str(config)]
+            command = [installed("mosquitto"), "-c", str(config)]
             processes.append(start(command, directory, os.environ))
             wait_until(lambda: is_listening(port), processes[-1])
             command = [sys.executable, naive.__file__, str(port), str(directory / "naive.db")]

@@ -4,7 +4,7 @@ import os
 import platform
 from pathlib import Path
 
-from scripts.benchmark.processes import Failed
+from scripts.processes import Failed
 
 _MEMORY = ("tmpfs", "ramfs")
 

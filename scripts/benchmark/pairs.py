@@ -13,8 +13,8 @@ from pathlib import Path
 
 from scripts.benchmark.cases import IN_FLIGHT, Case, Measure
 from scripts.benchmark.contenders import Contender, Kept
-from scripts.benchmark.processes import Failed, last_words
 from scripts.benchmark.tills import RECEIVED, SKUS, Tills
+from scripts.processes import Failed, last_words
 
 TILLS = 4
 """A small shop, and few enough that the load leaves the machine's two cores to the contender."""

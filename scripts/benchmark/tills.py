@@ -16,7 +16,7 @@ import orjson
 
 from appliance.contract.topics import Topics
 from scripts.benchmark.contenders import Running
-from scripts.benchmark.processes import Failed
+from scripts.processes import Failed
 
 SHOP = Topics("shop")
 SKUS = [str(4_600_000_000_000 + n) for n in range(1000)]

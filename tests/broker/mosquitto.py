@@ -4,12 +4,11 @@ It keeps nothing on disk, so that one that is killed and started again has lost 
 """
 
 import os
-import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
+from scripts.processes import installed, is_listening
 from tests.broker.running import ROOT, SHOP
 from tests.broker.wire import PUBLISH, Client, Packet, publish, subscribe
 from tests.waiting import wait_until
@@ -64,13 +63,13 @@ class Mosquitto:
         (folder / "acl").write_text(acl(SHOP, COORDINATOR))
         passwords = folder / "passwords"
         passwords.write_text("".join(f"{user}:{PASSWORD}\n" for user in (COORDINATOR, *DEVICES)))
-        subprocess.run([_command("mosquitto_passwd"), "-U", str(passwords)], check=True)
+        subprocess.run([installed("mosquitto_passwd"), "-U", str(passwords)], check=True)
         self.start()
 
     def start(self) -> None:
         # It warns of being root before it opens its log.
         self._process = subprocess.Popen(
-            [_command("mosquitto"), "-c", str(self._configuration)], stderr=subprocess.DEVNULL
+            [installed("mosquitto"), "-c", str(self._configuration)], stderr=subprocess.DEVNULL
         )
         wait_until(self._is_listening)
 
@@ -85,14 +84,11 @@ class Mosquitto:
     def thaw(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
+    close = kill
 
     def _is_listening(self) -> bool:
         assert self._process.poll() is None, "mosquitto has ended"
-        with socket.socket() as probe:
-            return probe.connect_ex(self.address) == 0
+        return is_listening(self.address[1])
 
     def client(self, user: str) -> Client:
         """Return a client that has logged in under this name."""
@@ -122,10 +118,3 @@ def _next_publish(client: Client) -> Packet:
         assert one is not None, "the broker closed"
         if one.kind == PUBLISH:
             return one
-
-
-def _command(name: str) -> str:
-    # Debian keeps daemons where an ordinary user's PATH does not look.
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
-    assert found is not None, f"{name} is missing: install the Debian packages mosquitto and mosquitto-clients"
-    return found

@@ -13,8 +13,8 @@ import pytest
 from scripts.benchmark import machine, pairs
 from scripts.benchmark.cases import CASES
 from scripts.benchmark.contenders import Kept
-from scripts.benchmark.processes import Failed
 from scripts.benchmark.tills import RECEIVED, SKUS, Tills
+from scripts.processes import Failed
 
 # A test has its own directory, and that may be in memory, where the benchmark refuses to measure.
 ON_DISK = "/var/tmp"

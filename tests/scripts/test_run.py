@@ -1,8 +1,9 @@
 """`scripts/run` opens the shop where it is told to, and knows its demo."""
 
-import os
 import subprocess
 from pathlib import Path
+
+from scripts.processes import environment
 
 CHECKOUT = Path(__file__).parent.parent.parent
 RUN = str(CHECKOUT / "scripts" / "run")
@@ -10,10 +11,8 @@ DEADLINE_S = 60.0
 
 
 def test_run_opens_the_shop_with_its_data_where_the_setting_says(tmp_path: Path, free_port: int) -> None:
-    settings = {"STOCK_DATA_DIR": str(tmp_path / "shop"), "STOCK_BROKER__PORT": str(free_port)}
-    with subprocess.Popen(
-        [RUN], env={**os.environ, **settings}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
+    settings = environment(STOCK_DATA_DIR=str(tmp_path / "shop"), STOCK_BROKER__PORT=str(free_port))
+    with subprocess.Popen([RUN], env=settings, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout is not None
             assert any(f"is open on 127.0.0.1 port {free_port}" in line for line in process.stdout)
