@@ -128,8 +128,16 @@ class Ours:
     def amqtt(self) -> Broker:
         return self.broker._broker
 
-    def publish(self, leaf: str, payload: bytes = b"{}", *, retain: bool = False) -> None:
+    def post(self, leaf: str, payload: bytes, *, retain: bool = False) -> None:
+        """Publish as the coordinator does, which waits for nothing."""
         self.broker.publish(ROOT + leaf, payload, retain)
+
+    def publish(self, leaf: str, payload: bytes = b"{}", *, retain: bool = False) -> None:
+        """Publish, and return when the event loop has sent it: whoever subscribes afterwards comes after it."""
+        self.post(leaf, payload, retain=retain)
+        crossed = threading.Event()
+        self.broker._doorway.post(crossed.set)
+        assert crossed.wait(DEADLINE_S)
 
     def close(self) -> None:
         self.thread.run(self.broker.stop())

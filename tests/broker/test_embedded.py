@@ -717,8 +717,8 @@ def overrun(broker: Ours) -> None:
     broker.broker._doorway.post(block)
     assert blocked.wait(10)
     for _ in range(100):
-        broker.publish("changes", bytes(1000))
-    broker.publish("coordinator", b"online", retain=True)
+        broker.post("changes", bytes(1000))
+    broker.post("coordinator", b"online", retain=True)
     release.set()
 
 
@@ -748,7 +748,7 @@ def test_on_the_way_down_what_was_taken_is_settled_acknowledged_and_announced() 
         assert till.expect(PUBACK).packet_id == 1
         broker.publish("coordinator", b"stopping", retain=True)
         assert till.expect(PUBLISH).payload == b"stopping"
-        broker.publish("coordinator", b"offline", retain=True)
+        broker.post("coordinator", b"offline", retain=True)
         broker.close()
         assert till.expect(PUBLISH).payload == b"offline"
         assert till.read() is None
@@ -760,7 +760,7 @@ def test_everything_that_was_published_before_stop_is_sent() -> None:
     with Client(broker.address).log_in() as reader:
         reader.subscribe((f"{ROOT}changes", 0))
         for number in range(2000):
-            broker.publish("changes", number.to_bytes(2))
+            broker.post("changes", number.to_bytes(2))
         broker.close()
         assert [int.from_bytes(reader.expect(PUBLISH).payload) for _ in range(2000)] == list(range(2000))
         assert reader.read() is None
@@ -773,7 +773,7 @@ def test_a_reader_that_takes_nothing_does_not_hold_up_its_end() -> None:
     ):
         reader.subscribe((f"{ROOT}changes", 0))
         for _ in range(100):
-            broker.publish("changes", bytes(200_000))
+            broker.post("changes", bytes(200_000))
         broker.broker.disconnect("A1")
         wait_until(lambda: not broker.amqtt.sessions)
         assert broker.amqtt._connections  # type: ignore[attr-defined]

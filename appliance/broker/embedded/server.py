@@ -100,6 +100,7 @@ class EmbeddedBroker:
     def publish(self, topic: str, payload: bytes, retain: bool) -> None:
         """Send a message to its subscribers. Thread-safe, never blocks; nothing is sent after `stop`.
 
+        It is on its way for a moment: who subscribes in the same millisecond may get it as a live one.
         Retained topics that the ledger answers are not kept. When more waits than `announcements_bytes_max`, messages
         are dropped and every connection is closed: a till that comes back catches up by query.
         """
