@@ -33,7 +33,7 @@ from appliance.clock import ShopClock, boot_id, boottime_ms, synchronised_wall_m
 from appliance.contract import messages
 from appliance.contract.delivery import Delivery
 from appliance.contract.topics import Topics
-from appliance.control import ControlServer, Rows
+from appliance.control import ControlError, ControlServer, Rows
 from appliance.coordinator import Coordinator
 from appliance.ledger import report
 from appliance.ledger.database import DiskFault
@@ -41,6 +41,7 @@ from appliance.ledger.projection import Projection
 from appliance.ledger.reader import Reader
 from appliance.ledger.writer import KEEP_TIME_MS, Moment, Writer
 from appliance.settings import Mode, Plain, Settings, variable
+from appliance.stock.errors import Rejected
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,9 @@ TICK_S = 10
 
 _DISK_RETRY_S = (0.5, 1, 2, 5)
 """Waits while the disk fails; the last one repeats. Devices keep what is not acknowledged meanwhile."""
+
+_ORDER_S = 20
+"""How long a command waits for its own operation's commit; less than the command waits for its answer."""
 
 _LOOK_S = 0.2
 """How often a rewrite that waits for its turn looks whether the box is being stopped."""
@@ -120,13 +124,15 @@ async def serve(
             projection=Projection(topics, read()),
             link=broker,
             clock=clock,
+            reserve_ms=settings.stock.reserve_hours * 3_600_000,
         )
         turns = _Turns(coordinator, writer, clock)
         answers = _Answers(coordinator)
-        control = ControlServer(directory, _handlers(read(), settings, run))
+        control = ControlServer(directory, _handlers(read(), settings, run, coordinator))
 
-        threads = [_start("turns", turns.run), _start("answers", answers.run)]
         ended = await broker.start()
+        # Not before: a first turn may have an alert to announce, and a broker that has not started takes none.
+        threads = [_start("turns", turns.run), _start("answers", answers.run)]
         control.start()
         if settings.broker.mode is Mode.EMBEDDED:
             coordinator.say_online()  # To an external broker the rewrite says it, on every connection.
@@ -365,7 +371,9 @@ def _shop_password(settings: Settings, *, may_show: bool) -> tuple[ShopPassword,
     return password, made
 
 
-def _handlers(reader: Reader, settings: Settings, run: str) -> dict[str, Callable[[dict[str, Any]], Rows]]:
+def _handlers(
+    reader: Reader, settings: Settings, run: str, coordinator: Coordinator
+) -> dict[str, Callable[[dict[str, Any]], Rows]]:
     """What the control socket answers; it asks from one thread."""
 
     def status(_: dict[str, Any]) -> Rows:
@@ -379,4 +387,30 @@ def _handlers(reader: Reader, settings: Settings, run: str) -> dict[str, Callabl
             **report.totals(reader),
         }
 
-    return {"status": status, "balance": lambda request: report.balances(reader, request.get("sku"))}
+    def acknowledge(request: dict[str, Any]) -> Rows:
+        for row in report.alerts(reader):
+            if row["alert"] == request["alert"]:
+                _order(coordinator, {"type": "alert", "alert": row["alert"], "status": "acknowledged"})
+                yield {**row, "status": "acknowledged"}
+
+    return {
+        "status": status,
+        "balance": lambda request: report.balances(reader, request.get("sku")),
+        "explain": lambda request: report.history(reader, request["sku"]),
+        "alerts": lambda _: report.alerts(reader),
+        "acknowledge": acknowledge,
+    }
+
+
+def _order(coordinator: Coordinator, operation: dict[str, object]) -> None:
+    """Have an operation of the box's own committed. Raises ControlError when it is rejected, or takes too long."""
+    verdicts: SimpleQueue[Rejected | None] = SimpleQueue()
+    coordinator.order(operation, verdicts.put)
+    try:
+        rejected = verdicts.get(timeout=_ORDER_S)
+    except Empty:
+        raise ControlError(
+            f"it was not committed within {_ORDER_S} s, and may be yet: look in the log whether the disk fails"
+        ) from None
+    if rejected is not None:
+        raise ControlError(rejected.detail)

@@ -12,7 +12,7 @@ committed.
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -29,15 +29,17 @@ from appliance.contract.operations import (
     Unreadable,
     identify,
     is_again,
+    is_history_gap,
     read_message,
     read_operation,
     read_parents,
 )
-from appliance.contract.topics import Topics
+from appliance.contract.topics import SHOP_DEVICE, Topics
 from appliance.stock import alerts
-from appliance.stock.alerts import Raised
+from appliance.stock.alerts import Cleared, Raised
 from appliance.stock.errors import Rejected
-from appliance.stock.operation import Operation
+from appliance.stock.operation import Count, Operation, Receipt
+from appliance.stock.order import Fact
 from appliance.stock.reconcile import Outcome, View, reconcile
 from appliance.stock.sequence import EpochState, Place, place, place_message
 from appliance.stock.stamps import Run, When, when
@@ -46,6 +48,9 @@ log = logging.getLogger(__name__)
 
 TURN_MAX = 1000
 """Deliveries of one turn. A turn of single sales then takes a fraction of a second, so that no till waits long."""
+
+EXPIRY_LOOK_MS = 60_000
+"""How often open receipts are looked through; a reservation lasts for hours."""
 
 QUESTIONS_MAX = 1000
 """Queries that may wait. Twenty tills that come back at once ask twenty; beyond this a device is told `busy`."""
@@ -87,6 +92,8 @@ class Turn(View, Protocol):
 
     @property
     def now_ms(self) -> int: ...
+    @property
+    def next_rev(self) -> int: ...
     def epoch(self, device: str, epoch: str) -> EpochState: ...
     def tag_at(self, device: str, epoch: str, seq: int) -> str | None: ...
     def is_committed_at(self, device: str, epoch: str, head: Head) -> bool: ...
@@ -97,7 +104,9 @@ class Turn(View, Protocol):
     def repeat(self, device: str, epoch: str, head: Head, same_as: int) -> int: ...
     def fork(self, device: str, epoch: str, parents: tuple[str, ...]) -> None: ...
     def quarantine(self, device: str, reason: str, size: int, head: bytes) -> None: ...
-    def raise_alert(self, raised: Raised) -> None: ...
+    def put_alert(self, alert: Raised | Cleared) -> None: ...
+    def wall_ms(self, shop_ms: int) -> int: ...
+    def expiring(self, opened_before_ms: int) -> list[tuple[str, int]]: ...
     def committed(self) -> Changed: ...
 
 
@@ -106,6 +115,8 @@ class Store(Protocol):
 
     @property
     def last_rev(self) -> int: ...
+    @property
+    def is_gap_unknown(self) -> bool: ...
 
     def turn(self, now_ms: int, wall_ms: int) -> AbstractContextManager[Turn]: ...
     def ack(self, device: str, epoch: str) -> Ack: ...
@@ -130,12 +141,26 @@ class Pages(Protocol):
     def items(self, since: int, limit: int) -> Page: ...
     def rejected(self, device: str, since: int, limit: int) -> Page: ...
     def receipt(self, receipt: str) -> Page: ...
+    def history(self, sku: str, since: int, limit: int) -> Page: ...
 
 
 class Projection(Protocol):
     """The retained topics as the ledger has them."""
 
     def everything(self) -> Iterator[tuple[str, bytes]]: ...
+
+
+@dataclass(slots=True)
+class _Order:
+    """An operation that a person has commanded. done: is told why it was rejected, or None when it is on the disk."""
+
+    operation: dict[str, object]
+    done: Callable[[Rejected | None], None]
+    verdict: Rejected | None = None
+
+
+Work = Delivery | _Order | Raised | Cleared
+"""What one turn deals with."""
 
 
 @dataclass(slots=True)
@@ -161,7 +186,9 @@ class Coordinator:
         projection: Projection,
         link: Link,
         clock: Clock,
+        reserve_ms: int,
     ) -> None:
+        """reserve_ms: shop time for which an open receipt reserves."""
         self._topics = topics
         self._speaker = speaker
         self._store = store
@@ -169,29 +196,48 @@ class Coordinator:
         self._projection = projection
         self._link = link
         self._clock = clock
-        self._inbox: deque[Delivery] = deque()
+        self._inbox: deque[Work] = deque()
         self._questions: deque[Delivery] = deque()
+        self._reserve_ms = reserve_ms
+        self._expired_ms = clock.shop_ms()
         self._rev = store.last_rev
         self.has_inbox = Event()
         self.has_questions = Event()
+        if store.is_gap_unknown and not clock.is_synchronised():
+            self.notice(alerts.clock())
 
     # --- take ---------------------------------------------------------------------------------------------------------
 
     def take(self, delivery: Delivery) -> None:
         """Accept one message of a device. Never blocks; may be called from any thread."""
         if delivery.channel is not Channel.QUERY:
-            self._inbox.append(delivery)
-            self.has_inbox.set()
+            self._put(delivery)
         elif len(self._questions) < QUESTIONS_MAX:
             self._questions.append(delivery)
             self.has_questions.set()
         else:
             self._say_answer(delivery, BadQuery(None, "busy", "too many questions wait: ask again later").payload)
 
+    def order(self, operation: dict[str, object], done: Callable[[Rejected | None], None]) -> None:
+        """Have an operation of the coordinator's own device committed, which a person has commanded.
+
+        operation: as on the wire, without `seq` and `tag`. done: is told, in the turn's thread, that it is on the disk,
+        or why it was rejected. May be called from any thread.
+        """
+        self._put(_Order(operation, done))
+
+    def notice(self, alert: Raised | Cleared) -> None:
+        """Have an alert raised or cleared that no operation causes. May be called from any thread."""
+        self._put(alert)
+
+    def _put(self, work: Work) -> None:
+        self._inbox.append(work)
+        self.has_inbox.set()
+
     # --- reconcile and commit -----------------------------------------------------------------------------------------
 
     def turn(self) -> int:
-        """Commit what waits with one fsync, announce it, and settle it; return how many messages that were.
+        """Commit what waits with one fsync, announce it, and settle it; return how much that was.
 
         When the store raises, nothing has changed, nothing is settled, and all of it waits for the next turn.
         """
@@ -199,29 +245,57 @@ class Coordinator:
         batch = [self._inbox.popleft() for _ in range(min(len(self._inbox), TURN_MAX))]
         if self._inbox:
             self.has_inbox.set()
-        if not batch:
+        is_expiry_due = self._clock.shop_ms() - self._expired_ms >= EXPIRY_LOOK_MS
+        if not (batch or is_expiry_due):
             return 0
         replies: dict[tuple[str, str | None], _Reply] = {}
         try:
             with self._store.turn(self._clock.shop_ms(), self._clock.wall_ms()) as turn:
-                for delivery in batch:
-                    self._reconcile(turn, delivery, replies)
+                for work in batch:
+                    self._reconcile(turn, work, replies)
+                if is_expiry_due:
+                    self._expire(turn)
         except BaseException:
             self._inbox.extendleft(reversed(batch))
             raise
         self._announce(turn.committed(), replies)
-        for delivery in batch:
-            delivery.settled()
+        for work in batch:
+            if isinstance(work, Delivery):
+                work.settled()
+            elif isinstance(work, _Order):
+                work.done(work.verdict)
         return len(batch)
 
-    def _reconcile(self, turn: Turn, delivery: Delivery, replies: dict[tuple[str, str | None], _Reply]) -> None:
-        if delivery.channel is Channel.STATE:
-            state = messages.read_state(delivery.payload)
-            if state.is_online:
-                replies.setdefault((delivery.device, state.epoch), _Reply()).is_handshake = True
-            return
-        if not delivery.payload:
-            return  # Somebody cleared a retained operation: there is nothing to keep.
+    def _reconcile(self, turn: Turn, work: Work, replies: dict[tuple[str, str | None], _Reply]) -> None:
+        match work:
+            case _Order():
+                work.verdict = self._commit_own(turn, work.operation)
+            case Raised() | Cleared():
+                turn.put_alert(work)
+            case Delivery(channel=Channel.STATE):
+                state = messages.read_state(work.payload)
+                if state.is_online:
+                    replies.setdefault((work.device, state.epoch), _Reply()).is_handshake = True
+            case Delivery(payload=payload) if payload:  # Without one somebody cleared a retained operation.
+                self._take_delivery(turn, work, replies)
+
+    def _expire(self, turn: Turn) -> None:
+        """Release what open receipts have reserved for too long."""
+        self._expired_ms = turn.now_ms
+        for receipt, edit in turn.expiring(turn.now_ms - self._reserve_ms):
+            log.info("expired receipt=%s edit=%d", receipt, edit)
+            self._commit_own(turn, {"type": "expire", "receipt": receipt, "edit": edit})
+
+    def _commit_own(self, turn: Turn, operation: dict[str, object]) -> Rejected | None:
+        """Record an operation of the coordinator's own device, in the epoch that bears the ledger's name."""
+        epoch = self._speaker.ledger
+        seq = turn.epoch(SHOP_DEVICE, epoch).seq + 1
+        tag = f"{seq:016x}"
+        return self._commit(
+            turn, SHOP_DEVICE, epoch, Head(seq, tag, {"seq": seq, "tag": tag, **operation}), is_linked=True
+        )
+
+    def _take_delivery(self, turn: Turn, delivery: Delivery, replies: dict[tuple[str, str | None], _Reply]) -> None:
         try:
             if delivery.size > PAYLOAD_MAX:
                 raise Unreadable(f"{delivery.size} bytes: at most {PAYLOAD_MAX} are allowed")
@@ -231,7 +305,7 @@ class Coordinator:
         except Unreadable as error:
             log.warning("quarantined device=%s bytes=%d reason=%r", delivery.device, delivery.size, str(error))
             turn.quarantine(delivery.device, str(error), delivery.size, delivery.payload[:HEAD_BYTES])
-            turn.raise_alert(alerts.quarantine(delivery.device, str(error), delivery.size))
+            turn.put_alert(alerts.quarantine(delivery.device, str(error), delivery.size))
 
     def _take_message(self, turn: Turn, device: str, message: Message, reply: _Reply) -> None:
         """Judge a message's operations in order. Raises Unreadable at one that has no name."""
@@ -263,24 +337,29 @@ class Coordinator:
                 return verdict
         return place(head.seq, epoch, partial(turn.is_committed_at, device, message.epoch, head))
 
-    def _commit(self, turn: Turn, device: str, epoch: str, head: Head, *, is_linked: bool) -> None:
+    def _commit(self, turn: Turn, device: str, epoch: str, head: Head, *, is_linked: bool) -> Rejected | None:
         """Record the next operation of an epoch: applied, rejected, or known from before a fork."""
         try:
             if parents := read_parents(head):
                 log.warning("fork device=%s epoch=%s parents=%s", device, epoch, ",".join(parents))
                 turn.fork(device, epoch, parents)
-                turn.raise_alert(alerts.fork(device, epoch, parents))
+                turn.put_alert(alerts.fork(device, epoch, parents))
+                if is_history_gap(head):
+                    turn.put_alert(alerts.history_gap(device, epoch))
             if is_again(head) and (same_as := turn.committed_before(device, head.tag)) is not None:
                 turn.repeat(device, epoch, head, same_as)
-                return
-            operation = read_operation(head, is_linked=is_linked)
+                return None
+            operation = read_operation(head, is_linked=is_linked, is_own=device == SHOP_DEVICE)
             run = turn.run(operation.stamp.run) if operation.stamp else None
             happened = when(operation.stamp, operation.seen, turn.now_ms, run)
-            turn.apply(device, epoch, head, operation, happened, reconcile(operation, turn))
+            fact = _fact(device, epoch, head, operation, happened, turn)
+            turn.apply(device, epoch, head, operation, happened, reconcile(operation.body, fact, turn))
         except Rejected as error:
             log.warning("rejected device=%s seq=%d code=%s detail=%r", device, head.seq, error.code, error.detail)
             turn.reject(device, epoch, head, error)
-            turn.raise_alert(alerts.rejected(device, epoch, head.seq, error.code, error.detail))
+            turn.put_alert(alerts.rejected(device, epoch, head.seq, error.code, error.detail))
+            return error
+        return None
 
     # --- announce -----------------------------------------------------------------------------------------------------
 
@@ -324,6 +403,8 @@ class Coordinator:
         if clock != self._speaker.clock:
             self._speaker = replace(self._speaker, clock=clock)
             self.say_online()
+            if clock == "synchronised":
+                self.notice(alerts.CLOCK_SET)
         tick = messages.tick(self._speaker, self._clock.shop_ms(), self._rev)
         self._link.publish(self._topics.tick, tick, retain=False)
 
@@ -373,8 +454,27 @@ class Coordinator:
                 page = self._pages.rejected(device, since, query.limit)
             case What.RECEIPT:
                 page = self._pages.receipt(query.receipt)
+            case What.HISTORY:
+                page = self._pages.history(query.sku, since, query.limit)
         return messages.answer(query, self._speaker, page.since, page.to, page.rows, more=page.more)
 
     def _say_answer(self, delivery: Delivery, answer: bytes) -> None:
         self._link.publish(self._topics.device(delivery.device, "answer"), answer, retain=False)
         delivery.settled()
+
+
+def _fact(device: str, epoch: str, head: Head, operation: Operation, happened: When, turn: Turn) -> Fact:
+    """Where an operation that is about to be committed stands."""
+    body = operation.body
+    return Fact(
+        device,
+        epoch,
+        head.seq,
+        turn.next_rev,
+        happened.shop_ms,
+        happened.seen,
+        happened.is_uncertain,
+        body.took_ms if isinstance(body, Count) else 0,
+        turn.wall_ms(happened.shop_ms),
+        body.receipt if isinstance(body, Receipt) else None,
+    )

@@ -53,6 +53,14 @@ class BrokerSettings(BaseModel):
         return self
 
 
+class StockSettings(BaseModel):
+    """The rules' own settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reserve_hours: int = Field(default=12, ge=1, le=744, description="hours, 1 to 744, that an open receipt reserves")
+
+
 class Settings(BaseSettings):
     """All settings. `password` is the shop's; absent or blank keeps the hash that the box has."""
 
@@ -63,6 +71,7 @@ class Settings(BaseSettings):
     password: SecretStr | None = Field(default=None, description="the password that the shop's tills log in with")
     data_dir: Path = Field(default=Path("/var/lib/stock-coordinator"), description="the ledger's directory")
     broker: BrokerSettings = BrokerSettings()
+    stock: StockSettings = StockSettings()
 
     @classmethod
     def settings_customise_sources(

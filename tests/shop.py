@@ -23,6 +23,7 @@ from appliance.ledger.reader import Reader
 from appliance.ledger.writer import Moment, Writer
 
 EPOCH = "epoch-of-the-test-0001"
+RESERVE_MS = 12 * 3_600_000
 WALL_MS = 1_790_000_000_000
 
 
@@ -90,6 +91,7 @@ class Shop:
     def __init__(self, directory: Path, *, run: str | None = None, vfs: str | None = None) -> None:
         self.directory = directory
         self.clock = Clock()
+        self.boot = "one boot"
         self.topics = Topics("shop")
         self._runs = (run or f"{number:08x}" for number in itertools.count(1))
         self._vfs = vfs
@@ -100,7 +102,7 @@ class Shop:
         """Begin a run."""
         self.run = next(self._runs)
         self.writer = Writer(self.directory, shop="shop", new_ledger="ledger-1", vfs=self._vfs)
-        moment = Moment("boot", self.clock.now_ms, None)
+        moment = Moment(self.boot, self.clock.now_ms, None)
         self.clock.now_ms = max(self.clock.now_ms, self.writer.begin_run(self.run, moment))
         self.reader = Reader(self.directory, vfs=self._vfs)
         self.link = Link()
@@ -112,6 +114,7 @@ class Shop:
             projection=Projection(self.topics, self.reader),
             link=self.link,
             clock=self.clock,
+            reserve_ms=RESERVE_MS,
         )
 
     def stop(self) -> None:

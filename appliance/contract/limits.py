@@ -24,6 +24,9 @@ SEQ_MAX = 2**53 - 1
 MONEY_MAX = 10**15
 """Minor units; far beyond any receipt, far inside 64 bits when 500 lines are summed."""
 
+TOOK_MS_MAX = 7 * 24 * 3600 * 1000
+"""Milliseconds that one SKU's counting may last: a week, far beyond any stocktake."""
+
 PARENTS_MAX = 64
 """Epochs that a fork may name. Each restore or clone of a device adds one; 20,000 kept operations span far fewer."""
 

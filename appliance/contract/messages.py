@@ -6,7 +6,6 @@ feed and the answers. Functions that read raise Rejected, for a device that asks
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 
 import orjson
@@ -14,8 +13,10 @@ import orjson
 from appliance.contract.fields import Fields, read_object
 from appliance.contract.limits import OPERATION_BYTES_MAX, PAYLOAD_MAX, QUERY_LIMIT_MAX, SEQ_MAX
 from appliance.contract.operations import is_epoch
+from appliance.contract.topics import check_sku
 from appliance.stock.errors import Rejected
 from appliance.stock.quantity import format_qty
+from appliance.stock.stamps import rfc3339
 
 # --- what a device says -----------------------------------------------------------------------------------------------
 
@@ -43,6 +44,7 @@ class What(StrEnum):
 
     BALANCES = "balances"
     ITEMS = "items"
+    HISTORY = "history"
     RECEIPT = "receipt"
     REJECTED = "rejected"
 
@@ -57,6 +59,7 @@ class Query:
     since: int
     limit: int
     receipt: str
+    sku: str
 
 
 class BadQuery(Exception):
@@ -83,6 +86,7 @@ def read_query(payload: bytes) -> Query:
             since=fields.integer("since", low=0, high=SEQ_MAX, default=0),
             limit=min(fields.integer("limit", low=1, high=SEQ_MAX, default=500), QUERY_LIMIT_MAX),
             receipt=fields.text("receipt", default=None if what is What.RECEIPT else ""),
+            sku=fields.checked("sku", check_sku) if what is What.HISTORY else "",
         )
     except Rejected as error:
         asked = raw.get("id")
@@ -102,11 +106,6 @@ class Balance:
     counted: bool
     rev: int
     at_ms: int
-
-
-def rfc3339(wall_ms: int) -> str:
-    """Return a wall clock's milliseconds since 1970 as a time in UTC, to the second."""
-    return datetime.fromtimestamp(wall_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def balance(of: Balance) -> bytes:
@@ -284,17 +283,67 @@ def rejected(device: str, epoch: str, row: Rejection, rev: int, operation: bytes
     )
 
 
-def receipt(receipt: str, kind: str, state: str, number: str, rev: int, device: str, at_ms: int) -> bytes:
-    """What the ledger knows of a receipt: its state, and the device that put it there at `rev`."""
+def receipt(
+    receipt: str,
+    kind: str,
+    state: str,
+    number: str,
+    edit: int,
+    device: str,
+    rev: int,
+    at_ms: int,
+    operation: bytes | None,
+) -> bytes:
+    """What the ledger knows of a receipt: its state, the device that put it there at `rev`, and what that device said.
+
+    operation: the JSON of that operation, with the lines; None when the receipt expired or its text was pruned.
+    """
     return orjson.dumps(
         {
             "receipt": receipt,
             "kind": kind,
             "state": state,
             "number": number,
+            "edit": edit,
             "device": device,
             "rev": rev,
             "at": rfc3339(at_ms),
+            "operation": None if operation is None else orjson.Fragment(operation),
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a SKU's history, with what it left. counted_milli: what was counted, where a count caused it."""
+
+    rev: int
+    at_ms: int
+    device: str
+    kind: str
+    receipt: str | None
+    number: str | None
+    cause: str
+    effect_milli: int
+    on_hand_milli: int
+    reserved_milli: int
+    counted_milli: int | None
+
+
+def entry(of: Entry) -> bytes:
+    return orjson.dumps(
+        {
+            "rev": of.rev,
+            "at": rfc3339(of.at_ms),
+            "device": of.device,
+            "type": of.kind,
+            "receipt": of.receipt,
+            "number": of.number or None,
+            "cause": of.cause,
+            "effect": format_qty(of.effect_milli),
+            "on_hand": format_qty(of.on_hand_milli),
+            "reserved": format_qty(of.reserved_milli),
+            "counted": None if of.counted_milli is None else format_qty(of.counted_milli),
         }
     )
 

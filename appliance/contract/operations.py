@@ -14,6 +14,7 @@ from typing import TypeGuard, cast
 
 import orjson
 
+from appliance.contract import marks
 from appliance.contract.fields import Fields, read_object
 from appliance.contract.limits import (
     LINES_MAX,
@@ -21,6 +22,7 @@ from appliance.contract.limits import (
     PARENTS_MAX,
     SEQ_MAX,
     TEXT_MAX,
+    TOOK_MS_MAX,
 )
 from appliance.contract.topics import check_sku
 from appliance.stock.errors import Rejected
@@ -28,6 +30,8 @@ from appliance.stock.operation import (
     AlertAcknowledged,
     Body,
     Component,
+    Count,
+    Expire,
     Item,
     Line,
     Move,
@@ -36,6 +40,7 @@ from appliance.stock.operation import (
     Receipt,
     ReceiptKind,
     Stamp,
+    Status,
 )
 from appliance.stock.quantity import format_qty, parse_qty
 
@@ -78,7 +83,7 @@ class Head:
     def kind(self) -> str:
         """The operation's type where it is one of the contract's, else `unknown`: a device cannot invent words."""
         kind = self.raw.get("type")
-        return kind if isinstance(kind, str) and kind in _BODIES else "unknown"
+        return kind if isinstance(kind, str) and kind in _OWN_BODIES else "unknown"
 
     def encoded(self) -> bytes:
         """Return the operation's own JSON, as it is kept when the ledger keeps an operation's bytes."""
@@ -138,10 +143,15 @@ def is_again(head: Head) -> bool:
     return Fields(head.raw).flag("again", default=False)
 
 
-def read_operation(head: Head, *, is_linked: bool) -> Operation:
+def is_history_gap(head: Head) -> bool:
+    """Whether a fork's first operation says that the device no longer has what the ledger asked for."""
+    return head.raw.get("why") == "history-gap"
+
+
+def read_operation(head: Head, *, is_linked: bool, is_own: bool = False) -> Operation:
     """Return the operation itself. Raises Rejected with a code of the contract and a sentence for a person.
 
-    is_linked: whether its message starts at seq 1 or says what it comes `after`.
+    is_linked: whether its message starts at seq 1 or says what it comes `after`. is_own: it is the coordinator's.
     """
     if head.tag is None:
         _forgive_no_tag(head)
@@ -151,7 +161,7 @@ def read_operation(head: Head, *, is_linked: bool) -> Operation:
         raise Rejected("operation-too-large", f"{size} bytes: at most {OPERATION_BYTES_MAX} are allowed")
     fields = Fields(head.raw)
     kind = fields.text("type")
-    read_body = _BODIES.get(kind)
+    read_body = (_OWN_BODIES if is_own else _BODIES).get(kind)
     if read_body is None:
         raise Rejected("unknown-type", f"type is {kind!r:.80}: write one of {', '.join(_BODIES)}")
     stamp = _stamp(fields)
@@ -216,7 +226,12 @@ def _item(fields: Fields) -> Item:
         "of": None if fields.raw.get("of") is None else fields.checked("of", check_sku),
         "components": [{"sku": part.sku, "qty": format_qty(part.qty_milli)} for part in components],
     }
-    return Item(sku=fields.checked("sku", check_sku), unit=cast("str", details["unit"]), details=details)
+    return Item(
+        sku=fields.checked("sku", check_sku),
+        unit=cast("str", details["unit"]),
+        low_milli=None if low is None else fields.checked("low", parse_qty),
+        details=details,
+    )
 
 
 def _rewritten(fields: Fields, key: str) -> str:
@@ -224,29 +239,36 @@ def _rewritten(fields: Fields, key: str) -> str:
 
 
 def _receipt(fields: Fields) -> Receipt:
-    receipt = fields.text("receipt", longest=64)
-    if _RECEIPT.fullmatch(receipt) is None:
-        raise fields.wrong("receipt", "1 to 64 of A-Z, a-z, 0-9 and -: a UUID, never used again")
-    if fields.text("status") != "paid":
-        raise fields.wrong("status", "paid", code="unknown-status")
+    status = fields.word("status", Status, code="unknown-status")
     for money in ("discount_minor", "total_minor"):
         fields.money(money)
     for text in ("cashier", "table", "currency"):
         fields.text(text, default="")
     fields.flag("print", default=False)
-    lines = tuple(_line(line) for line in fields.objects("lines", longest=LINES_MAX, required=True))
-    skus = {line.sku for line in lines} | {part.sku for line in lines for part in line.components}
-    if len(skus) > LINES_MAX:
+    # Who cancels need not know what there was on it, nor that it was a return.
+    is_whole = status is not Status.CANCELLED
+    has_kind = is_whole or fields.raw.get("kind") is not None
+    lines = tuple(_line(line) for line in fields.objects("lines", longest=LINES_MAX, required=is_whole))
+    named = {line.sku for line in lines} | {part.sku for line in lines for part in line.components}
+    if (count := len(named)) > LINES_MAX:
         # One revision's balances are one message, so how many an operation may change is bounded.
-        raise Rejected(
-            "bad-field", f"lines name {len(skus)} SKUs, components included: at most {LINES_MAX} are allowed"
-        )
+        raise Rejected("bad-field", f"lines name {count} SKUs, components included: at most {LINES_MAX} are allowed")
     return Receipt(
-        receipt=receipt,
-        kind=fields.word("kind", ReceiptKind, code="unknown-kind"),
+        receipt=_receipt_id(fields, "receipt"),
+        kind=fields.word("kind", ReceiptKind, code="unknown-kind") if has_kind else ReceiptKind.SALE,
+        status=status,
         lines=lines,
+        edit=fields.integer("edit", low=0, high=SEQ_MAX, default=1),
         number=fields.text("number", default=""),
+        of=None if fields.raw.get("of") is None else _receipt_id(fields, "of"),
     )
+
+
+def _receipt_id(fields: Fields, key: str) -> str:
+    receipt = fields.text(key, longest=64)
+    if _RECEIPT.fullmatch(receipt) is None:
+        raise fields.wrong(key, "1 to 64 of A-Z, a-z, 0-9 and -: a UUID, never used again")
+    return receipt
 
 
 def _line(fields: Fields) -> Line:
@@ -258,9 +280,28 @@ def _line(fields: Fields) -> Line:
         price_minor=fields.money("price_minor"),
         discount_minor=fields.money("discount_minor"),
         amount_minor=fields.money("amount_minor"),
-        marks=fields.texts("marks", longest=LINES_MAX),
+        marks=_marks(fields),
         components=_components(fields),
     )
+
+
+def _expire(fields: Fields) -> Expire:
+    return Expire(_receipt_id(fields, "receipt"), fields.integer("edit", low=0, high=SEQ_MAX))
+
+
+def _count(fields: Fields) -> Count:
+    return Count(
+        sku=fields.checked("sku", check_sku),
+        counted_milli=fields.checked("counted", parse_qty),
+        took_ms=fields.integer("took_ms", low=0, high=TOOK_MS_MAX, default=0),
+        includes_reserved=fields.flag("includes_reserved", default=False),
+    )
+
+
+def _marks(fields: Fields) -> tuple[str, ...]:
+    """Identities of the marked goods on a line. A code that is no mark stays in the receipt's text and says nothing."""
+    found = (marks.identity(code) for code in fields.texts("marks", longest=LINES_MAX))
+    return tuple(mark for mark in found if mark is not None)
 
 
 def _components(fields: Fields) -> tuple[Component, ...]:
@@ -279,4 +320,12 @@ def _alert(fields: Fields) -> AlertAcknowledged:
     return AlertAcknowledged(alert)
 
 
-_BODIES: dict[str, Callable[[Fields], Body]] = {"move": _move, "item": _item, "receipt": _receipt, "alert": _alert}
+_BODIES: dict[str, Callable[[Fields], Body]] = {
+    "move": _move,
+    "item": _item,
+    "receipt": _receipt,
+    "count": _count,
+    "alert": _alert,
+}
+_OWN_BODIES = _BODIES | {"expire": _expire}
+"""What the coordinator's own device says besides."""

@@ -13,18 +13,26 @@ from typing import Any
 import orjson
 
 from appliance.contract import messages
-from appliance.contract.messages import Ack, Alert, Balance, Rejection, Row
+from appliance.contract.messages import Ack, Alert, Balance, Entry, Rejection, Row
+from appliance.contract.topics import SHOP_DEVICE
 from appliance.ledger.acks import read_ack
 from appliance.ledger.database import FILE_NAME, open_database, tag_to_text
+from appliance.ledger.history import History
 
-_BALANCE = "SELECT code, on_hand_milli, reserved_milli, is_counted, revision, wall_ms FROM sku"
+_BALANCE = "SELECT code, on_hand_milli, reserved_milli, is_stocked, revision, wall_ms FROM sku"
 _ITEM = "SELECT code, item.revision, details FROM item JOIN sku ON sku.id = item.sku"
-_ALERT = (
-    "SELECT alert, kind.word, status.word, since_ms, revision, times, summary, facts FROM alert "
-    "JOIN word kind ON kind.id = kind JOIN word status ON status.id = status WHERE status.word = 'active'"
-)
+_ALERT = "SELECT alert, kind, status, since_ms, revision, times, summary, facts FROM alert WHERE status = 'active'"
 _CHANGED = "SELECT revision FROM sku WHERE revision > ? ORDER BY revision LIMIT 1 OFFSET ?"
 _CHANGED_ITEMS = "SELECT revision FROM item WHERE revision > ? ORDER BY revision LIMIT 1 OFFSET ?"
+
+_ENTRIES = (
+    "SELECT txn.revision, txn.shop_ms, device.name, kind.word, receipt.receipt, receipt.number, cause.word, "
+    "effect_milli, reserved_milli, counted_milli, previous FROM entry JOIN txn USING (revision) "
+    "JOIN word kind ON kind.id = txn.kind JOIN word cause ON cause.id = entry.cause "
+    "JOIN epoch ON epoch.id = txn.epoch JOIN device ON device.id = epoch.device "
+    "LEFT JOIN receipt ON receipt.id = txn.receipt LEFT JOIN count USING (revision) "
+    "WHERE entry.revision = ? AND entry.sku = ? ORDER BY n"
+)
 
 _CHUNK = 500
 """Rows that a long walk reads at a time; between two chunks the database is free for a checkpoint."""
@@ -61,6 +69,7 @@ class Reader:
         self._path = directory / FILE_NAME
         self._connection = open_database(self._path, writable=False, vfs=vfs)
         self._sql = self._connection.execute
+        self._history = History(self._sql)
         self.ledger = str(self._sql("SELECT ledger FROM ledger").get)
 
     def close(self) -> None:
@@ -109,14 +118,30 @@ class Reader:
         """Return what the ledger keeps of a receipt, as a page of one row or none."""
         with self._snapshot():
             row = self._sql(
-                "SELECT kind.word, state.word, number, revision, device.name, wall_ms FROM receipt "
-                "JOIN word kind ON kind.id = receipt.kind JOIN word state ON state.id = receipt.state "
-                "JOIN txn USING (revision) JOIN epoch ON epoch.id = txn.epoch JOIN device ON device.id = epoch.device "
-                "JOIN turn ON last_rev = (SELECT min(last_rev) FROM turn WHERE last_rev >= revision) WHERE receipt = ?",
+                "SELECT receipt.kind, state, number, edit, device, receipt.revision, shop_ms, operation FROM receipt "
+                "JOIN txn USING (revision) LEFT JOIN body USING (revision) WHERE receipt.receipt = ?",
                 (receipt,),
             ).get
-            rows = [] if row is None else [Row(row[3], messages.receipt(receipt, *row))]
-            return Page(0, self.last_rev, tuple(rows), more=False)
+            if row is None:
+                return Page(0, self.last_rev, (), more=False)
+            kind, state, number, edit, device, rev, shop_ms, operation = row
+            at_ms = self._history.wall_ms(rev, shop_ms)
+            said = messages.receipt(receipt, kind, state, number, edit, device, rev, at_ms, operation)
+            return Page(0, self.last_rev, (Row(rev, said),), more=False)
+
+    def history(self, sku: str, since: int, limit: int) -> Page:
+        """Return a SKU's entries after a revision, with the balance that each left, in the order of the ledger."""
+        with self._snapshot():
+            rows = [Row(entry.rev, messages.entry(entry)) for entry in self._entries(sku) if entry.rev > since]
+            if len(rows) > limit:
+                last = rows[limit - 1].rev
+                return self._cut([row for row in rows if row.rev <= last], since, is_whole=rows[-1].rev == last)
+            return self._cut(rows, since, is_whole=True)
+
+    def explain(self, sku: str) -> list[Entry]:
+        """Return all entries of a SKU, in the order of the ledger; the last one's balance is the SKU's."""
+        with self._snapshot():
+            return self._entries(sku)
 
     def balance(self, sku: str) -> Balance | None:
         """Return one balance, None when no operation has named the SKU."""
@@ -146,7 +171,8 @@ class Reader:
     def all_acks(self) -> Iterator[tuple[str, Ack]]:
         """Walk the acks of all devices that ever committed something."""
         for (device,) in self._walk(
-            "SELECT name FROM device WHERE epoch IS NOT NULL AND name > ? ORDER BY name LIMIT ?"
+            f"SELECT name FROM device WHERE epoch IS NOT NULL AND name <> '{SHOP_DEVICE}' AND name > ? "  # noqa: S608
+            "ORDER BY name LIMIT ?"
         ):
             ack = self.ack(device)
             if ack is not None:
@@ -164,6 +190,39 @@ class Reader:
             ).get
             size_bytes = sum(part.stat().st_size for part in self._path.parent.glob(f"{FILE_NAME}*"))
             return Totals(self.last_rev, skus, receipts, rejected, quarantined, len(self.alerts()), size_bytes)
+
+    def _entries(self, sku: str) -> list[Entry]:
+        row = self._sql("SELECT id, revision FROM sku WHERE code = ?", (sku,)).get
+        if row is None:
+            return []
+        number, rev = row
+        back: list[list[Any]] = []
+        while rev:
+            found = self._sql(_ENTRIES, (rev, number)).fetchall()
+            back.append(found)
+            rev = found[0][-1]
+        entries: list[Entry] = []
+        on_hand_milli = reserved_milli = 0
+        for columns in (columns for found in reversed(back) for columns in found):
+            rev, shop_ms, device, kind, receipt, receipt_number, cause, effect, reserved, counted, _ = columns
+            on_hand_milli += effect
+            reserved_milli += reserved
+            entries.append(
+                Entry(
+                    rev,
+                    self._history.wall_ms(rev, shop_ms),
+                    device,
+                    kind,
+                    receipt,
+                    receipt_number,
+                    cause,
+                    effect,
+                    on_hand_milli,
+                    reserved_milli,
+                    counted,
+                )
+            )
+        return entries
 
     def _balances_between(self, after: int, to: int) -> Iterator[Row]:
         rows = self._sql(f"{_BALANCE} WHERE revision > ? AND revision <= ? ORDER BY revision, code", (after, to))
@@ -210,8 +269,8 @@ class Reader:
 
 
 def _balance(row: tuple[Any, ...]) -> Balance:
-    code, on_hand_milli, reserved_milli, is_counted, revision, wall_ms = row
-    return Balance(code, on_hand_milli, reserved_milli, bool(is_counted), revision, wall_ms)
+    code, on_hand_milli, reserved_milli, is_stocked, revision, wall_ms = row
+    return Balance(code, on_hand_milli, reserved_milli, bool(is_stocked), revision, wall_ms)
 
 
 def _item(row: tuple[Any, ...]) -> bytes:

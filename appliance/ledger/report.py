@@ -23,3 +23,13 @@ def balances(reader: Reader, sku: str | None) -> Iterator[dict[str, Any]]:
     """Walk balances as on the wire (`messages.balance`): of one SKU (none when it is unknown), or of all."""
     found = reader.all_balances() if sku is None else filter(None, [reader.balance(sku)])
     return (orjson.loads(messages.balance(balance)) for balance in found)
+
+
+def history(reader: Reader, sku: str) -> Iterator[dict[str, Any]]:
+    """Walk all entries of a SKU as on the wire (`messages.entry`), in the order of the ledger; none when unknown."""
+    return (orjson.loads(messages.entry(entry)) for entry in reader.explain(sku))
+
+
+def alerts(reader: Reader) -> Iterator[dict[str, Any]]:
+    """Walk the active alerts as on the wire (`messages.alert`)."""
+    return (orjson.loads(messages.alert(alert)) for alert in reader.alerts())

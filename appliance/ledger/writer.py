@@ -50,6 +50,8 @@ class Writer:
             )
         self._words = Words(self._connection)
         self._run: int | None = None
+        self.is_gap_unknown = False
+        """Whether this run began after a power cut of unknown length."""
 
     def begin_run(self, run: str, moment: Moment) -> int:
         """Record that a run begins, and return its first instant in shop time (milliseconds).
@@ -75,6 +77,7 @@ class Writer:
                 ),
             )
             self._run = self._connection.last_insert_rowid()
+        self.is_gap_unknown = not is_measured
         return start_ms
 
     @property

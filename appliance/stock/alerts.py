@@ -1,11 +1,21 @@
 """Alerts: what a person must know, under a name that stays the same while its cause lasts.
 
 An alert is named by its kind and its subject, so raising it again changes the one that is there instead of adding a
-second: a device that sends a thousand bad operations has one `rejected` alert.
+second: a device that sends a thousand bad operations has one `rejected` alert. Two sorts differ in how they end. An
+event (a rejection, a fork) has happened, and stays until a person acknowledges it. A state (an oversold SKU) lasts
+until its cause is gone; a person who acknowledges it is told no more of this one.
 """
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from appliance.stock.order import Fact
+from appliance.stock.quantity import format_qty
+from appliance.stock.stamps import rfc3339
+
+SIDES_MAX = 10
+"""Facts that one alert names. A person who has looked at ten goes on with `explain`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,17 +24,44 @@ class Raised:
 
     kind: one of the rule book's words. subject: what it is about (a device, a receipt, a SKU).
     summary: one sentence for a person. facts: what a person needs to act, as a JSON object.
+    is_state: it lasts as long as its cause; to raise it again with the same facts changes nothing.
     """
 
     kind: str
     subject: str
     summary: str
-    facts: dict[str, object]
+    facts: Mapping[str, object]
+    is_state: bool = False
 
     @property
     def alert(self) -> str:
-        """The alert's name on the wire: `{kind}-[a-z0-9]{1,32}`. The subject may be any text, so it is digested."""
-        return f"{self.kind}-{hashlib.blake2b(self.subject.encode(), digest_size=8).hexdigest()}"
+        return name(self.kind, self.subject)
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """The cause of an alert is gone."""
+
+    kind: str
+    subject: str
+
+    @property
+    def alert(self) -> str:
+        return name(self.kind, self.subject)
+
+
+def name(kind: str, subject: str) -> str:
+    """Return an alert's name on the wire: `{kind}-[a-z0-9]{1,32}`. A subject may be any text, so it is digested."""
+    return f"{kind}-{hashlib.blake2b(subject.encode(), digest_size=8).hexdigest()}"
+
+
+def side(fact: Fact) -> dict[str, object]:
+    """Return one side of a doubt or a contradiction, as a person finds it in the shop: who, when, on which receipt."""
+    shown: dict[str, object] = {"device": fact.device, "rev": fact.rev, "at": rfc3339(fact.wall_ms)}
+    return shown if fact.receipt is None else {**shown, "receipt": fact.receipt}
+
+
+# --- what devices do --------------------------------------------------------------------------------------------------
 
 
 def rejected(device: str, epoch: str, seq: int, code: str, detail: str) -> Raised:
@@ -51,4 +88,127 @@ def fork(device: str, epoch: str, parents: tuple[str, ...]) -> Raised:
         subject=device,
         summary=f"{device} began anew beside its own past: was its storage copied or restored, or is it there twice?",
         facts={"device": device, "epoch": epoch, "parents": list(parents)},
+    )
+
+
+def history_gap(device: str, epoch: str) -> Raised:
+    return Raised(
+        kind="history-gap",
+        subject=device,
+        summary=f"{device} no longer has operations that this ledger lacks: they are lost, so count what it sells",
+        facts={"device": device, "epoch": epoch},
+    )
+
+
+def clock() -> Raised:
+    return Raised(
+        kind="clock",
+        subject="box",
+        summary="The box was off for nobody knows how long, and its clock is not set: let it reach a time server, "
+        "and count again what was counted around that time",
+        facts={},
+        is_state=True,
+    )
+
+
+CLOCK_SET = Cleared("clock", "box")
+
+# --- what receipts do -------------------------------------------------------------------------------------------------
+
+
+def receipt_conflict(receipt: str, number: str, what: str, fact: Fact) -> Raised:
+    return Raised(
+        kind="receipt-conflict",
+        subject=receipt,
+        summary=f"Receipt {number or receipt} {what}",
+        facts={"receipt": receipt, "number": number, "by": side(fact)},
+    )
+
+
+def reservation_expired(receipt: str, number: str, reserved: Mapping[str, int]) -> Raised:
+    return Raised(
+        kind="reservation-expired",
+        subject=receipt,
+        summary=f"Receipt {number or receipt} was open for too long; what it had reserved is for sale again",
+        facts={
+            "receipt": receipt,
+            "number": number,
+            "reserved": {sku: format_qty(qty) for sku, qty in reserved.items()},
+        },
+    )
+
+
+def return_exceeds_sale(sale: str, excess: Mapping[str, int]) -> Raised:
+    return Raised(
+        kind="return-exceeds-sale",
+        subject=sale,
+        summary=f"More came back of receipt {sale} than it had sold",
+        facts={"receipt": sale, "excess": {sku: format_qty(qty) for sku, qty in excess.items()}},
+        is_state=True,
+    )
+
+
+def mark_twice(mark: str, receipts: Iterable[str]) -> Raised:
+    sold_on = sorted(receipts)
+    return Raised(
+        kind="mark-twice",
+        subject=mark,
+        summary=f"One marked item was sold more often than it came back: look at receipts {', '.join(sold_on)}",
+        facts={"mark": mark, "receipts": sold_on},
+        is_state=True,
+    )
+
+
+# --- what balances do -------------------------------------------------------------------------------------------------
+
+
+def oversell(sku: str, on_hand_milli: int, led_there: Iterable[tuple[Fact, int]]) -> Raised:
+    """led_there: what went out since goods came in or were counted last, the newest first, with what it moved."""
+    sides = [{**side(fact), "qty": format_qty(moved)} for fact, moved in led_there]
+    return Raised(
+        kind="oversell",
+        subject=sku,
+        summary=f"{format_qty(-on_hand_milli)} more of {sku} was sold than there was: count it, or enter what came in",
+        facts={"sku": sku, "on_hand": format_qty(on_hand_milli), "movements": sides},
+        is_state=True,
+    )
+
+
+def low_stock(sku: str, on_hand_milli: int, low_milli: int) -> Raised:
+    return Raised(
+        kind="low-stock",
+        subject=sku,
+        summary=f"{format_qty(on_hand_milli)} of {sku} are left: at {format_qty(low_milli)} it is to be ordered",
+        facts={"sku": sku, "low": format_qty(low_milli)},
+        is_state=True,
+    )
+
+
+def unit_mismatch(sku: str, qty_milli: int, fact: Fact) -> Raised:
+    return Raised(
+        kind="unit-mismatch",
+        subject=sku,
+        summary=f"{format_qty(qty_milli)} of {sku}, which is counted in whole pieces: is its unit right?",
+        facts={"sku": sku, "qty": format_qty(qty_milli), "by": side(fact)},
+    )
+
+
+def recount(sku: str, count: Fact, doubtful: Iterable[Fact]) -> Raised:
+    sides = [side(fact) for fact in doubtful][:SIDES_MAX]
+    return Raised(
+        kind="recount",
+        subject=sku,
+        summary=f"Count {sku} again: nobody can tell whether the count by {count.device} saw what happened beside it",
+        facts={"sku": sku, "count": side(count), "beside": sides},
+        is_state=True,
+    )
+
+
+def recount_reserved(sku: str, count: Fact, reserved_milli: int) -> Raised:
+    return Raised(
+        kind="recount",
+        subject=sku,
+        summary=f"Count {sku} again, and look for the {format_qty(reserved_milli)} that open receipts hold",
+        facts={"sku": sku, "count": side(count), "reserved": format_qty(reserved_milli)},
+        is_state=True,
     )

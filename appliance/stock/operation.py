@@ -43,10 +43,11 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What the catalogue says of a SKU. `details` holds the wire's own object, for readers and printers."""
+    """What the catalogue says of a SKU. low_milli: the low-stock level. details: the wire's own object, for readers."""
 
     sku: str
     unit: str
+    low_milli: int | None
     details: dict[str, object] = field(hash=False)
 
 
@@ -55,11 +56,20 @@ class ReceiptKind(StrEnum):
     RETURN = "return"
 
 
+class Status(StrEnum):
+    """What a receipt operation asks for. `open` reserves, `paid` moves the goods, `cancelled` releases."""
+
+    OPEN = "open"
+    PAID = "paid"
+    CANCELLED = "cancelled"
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of a receipt, with the money as the till worked it out.
 
     `components` are the kit's parts as the till knew them: no movement depends on when the kit's `item` arrives.
+    `marks` are identities of marked goods, not raw codes.
     """
 
     sku: str
@@ -75,12 +85,36 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A paid receipt: all its lines move goods in one transaction, or none does."""
+    """What a device says of a receipt. of: the sale that a return belongs to, None when it is not known."""
 
     receipt: str
     kind: ReceiptKind
+    status: Status
     lines: tuple[Line, ...]
+    edit: int = 1
     number: str = ""
+    of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """The coordinator's own: an open receipt has reserved for too long. edit: the one that it has seen."""
+
+    receipt: str
+    edit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """At one moment there were physically `counted_milli` of a SKU, goods of open receipts included.
+
+    took_ms: how long counting lasted. includes_reserved: the counter looked for the reserved goods too.
+    """
+
+    sku: str
+    counted_milli: int
+    took_ms: int = 0
+    includes_reserved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +124,7 @@ class AlertAcknowledged:
     alert: str
 
 
-Body = Move | Item | Receipt | AlertAcknowledged
+Body = Move | Item | Receipt | Expire | Count | AlertAcknowledged
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,152 +3,363 @@
 `reconcile` looks up what it needs through a View and returns an Outcome; it changes nothing. The coordinator hands the
 Outcome to the ledger, which records all of it or none.
 
-    operation ──▶ reconcile(operation, view) ──▶ Outcome(effects, receipt, item, alerts …) ──▶ ledger
+    body, fact ──▶ receipts, counts: what is moved, reserved, anchored
+                     └──▶ late movements: what a count has seen already is taken back at once
+                            └──▶ alerts: what a person must know of the balances that come of it ──▶ Outcome
 """
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from appliance.stock.alerts import Raised
+from appliance.stock import alerts
+from appliance.stock.alerts import Cleared, Raised
+from appliance.stock.counts import Past, anchor, is_doubtful
 from appliance.stock.errors import Rejected
 from appliance.stock.operation import (
     INWARD,
     OUTWARD,
     AlertAcknowledged,
+    Body,
+    Count,
+    Expire,
     Item,
-    Line,
     Move,
-    Operation,
     Reason,
     Receipt,
     ReceiptKind,
 )
-from appliance.stock.quantity import format_qty, multiply
+from appliance.stock.order import Fact, order
+from appliance.stock.quantity import format_qty
+from appliance.stock.receipts import ReceiptState, Settled, expire, settle
+
+PIECES = frozenset({"pcs", "H87", "C62", "EA"})
+"""Units of whole things: ours, and UN/ECE's piece, one and each."""
+
+_MOVEMENTS = frozenset(Reason)
+COUNTED_ALREADY = "counted-already"
+COUNT = "count"
+PAID_AGAIN = "paid-again"
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One entry to be: what it adds to a SKU's on_hand, in thousandths, and why.
+    """One entry to be: what it adds to a SKU, in thousandths, and why.
 
+    effect_milli: to on_hand. reserved_milli: to what open receipts hold.
     is_stocked: goods were received or counted here, so from now on a balance below zero is a contradiction.
+    is_anchor: this count is the SKU's newest from now on.
     """
 
     sku: str
     effect_milli: int
     cause: str
+    reserved_milli: int = 0
     is_stocked: bool = False
+    is_anchor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class ReceiptState:
-    """What the ledger keeps of a receipt for ever. goods: digests of the lines that it has moved."""
+class Stock:
+    """What is known of a SKU. unit, low_milli: of its item. newest: its newest count, the anchor."""
 
-    receipt: str
-    kind: str
-    state: str
-    number: str
-    goods: frozenset[str]
+    on_hand_milli: int = 0
+    reserved_milli: int = 0
+    is_stocked: bool = False
+    unit: str | None = None
+    low_milli: int | None = None
+    newest: Fact | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All that one operation changes."""
+    """All that one operation changes.
+
+    marks: how often each marked item was sold (1) or came back (-1). returned: what came back of which sale,
+    in thousandths by (receipt, SKU).
+    """
 
     effects: tuple[Effect, ...] = ()
     item: Item | None = None
     receipt: ReceiptState | None = None
+    count: Count | None = None
+    marks: Mapping[str, int] = field(default_factory=dict)
+    returned: Mapping[tuple[str, str], int] = field(default_factory=dict)
     acknowledged: str | None = None
-    alerts: tuple[Raised, ...] = ()
+    alerts: tuple[Raised | Cleared, ...] = ()
 
 
 class View(Protocol):
     """What the rules may look up; the ledger's turn satisfies it."""
 
-    def is_known(self, sku: str) -> bool: ...
+    def stock(self, sku: str) -> Stock | None:
+        """None for a SKU that no operation has named."""
+        ...
+
+    def past(self, sku: str, after_rev: int) -> Iterator[Past]:
+        """Walk a SKU's history back from its newest revision to `after_rev`, that one left out."""
+        ...
 
     def receipt(self, receipt: str) -> ReceiptState | None: ...
 
+    def payments(self, receipt: str) -> Iterable[Fact]:
+        """The operations that moved a receipt's goods, the first one first."""
+        ...
 
-def reconcile(operation: Operation, view: View) -> Outcome:
+    def sold(self, receipt: str) -> Mapping[str, int]:
+        """What a receipt's payments took from the shelf, in thousandths by SKU; empty when it is unpaid or unknown."""
+        ...
+
+    def returned(self, receipt: str) -> Mapping[str, int]:
+        """What has come back of a receipt, in thousandths by SKU."""
+        ...
+
+    def sold_on(self, mark: str) -> Mapping[str, int]:
+        """How often each receipt has sold a marked item, less how often it took it back."""
+        ...
+
+
+def reconcile(body: Body, fact: Fact, view: View) -> Outcome:
     """Return what an operation changes. Raises Rejected when it contradicts itself; then it changes nothing."""
-    match operation.body:
+    match body:
         case Move() as move:
-            return Outcome(effects=(_moved(move),))
+            outcome = _with_late(Outcome(effects=(_moved(move),)), fact, view)
         case Receipt() as receipt:
-            return _paid(receipt, view)
+            outcome = _receipt(receipt, fact, view)
+        case Expire() as wanted:
+            outcome = _expired(wanted, view)
+        case Count() as count:
+            outcome = _counted(count, fact, view)
         case Item() as item:
-            # A SKU's first operation creates it at 0; that too is an entry, so that its history has a beginning.
-            created = () if view.is_known(item.sku) else (Effect(item.sku, 0, "item"),)
-            return Outcome(effects=created, item=item)
+            outcome = _listed(item, fact, view)
         case AlertAcknowledged(alert):
             return Outcome(acknowledged=alert)
+    return replace(outcome, alerts=(*outcome.alerts, *_watched(outcome, fact, view)))
+
+
+# --- movements --------------------------------------------------------------------------------------------------------
 
 
 def _moved(move: Move) -> Effect:
     if (move.reason in OUTWARD and move.qty_milli > 0) or (move.reason in INWARD and move.qty_milli < 0):
         wanted = "negative" if move.reason in OUTWARD else "positive"
         raise Rejected("bad-quantity", f"qty {format_qty(move.qty_milli)}: {move.reason} moves a {wanted} quantity")
-    stocked = move.reason in (Reason.RECEIVE, Reason.TRANSFER_IN)
-    return Effect(move.sku, move.qty_milli, move.reason, stocked)
+    return Effect(
+        move.sku,
+        move.qty_milli,
+        move.reason,
+        is_stocked=move.reason in (Reason.RECEIVE, Reason.TRANSFER_IN),
+    )
 
 
-def _paid(receipt: Receipt, view: View) -> Outcome:
-    """Pay a receipt: once for the same goods, whoever pays it; a second time for others, and a person is told.
+def _with_late(outcome: Outcome, fact: Fact, view: View) -> Outcome:
+    """Take back at once what the newest count has seen already: the goods were gone when it was counted.
 
-    The goods have left the shop in either case, so nothing is refused.
+    The sum stays true, and the history explains itself.
     """
-    goods = _digest(receipt)
-    before = view.receipt(receipt.receipt)
-    if before is not None and goods in before.goods:
+    already: list[Effect] = []
+    doubts: list[Raised] = []
+    for effect in outcome.effects:
+        stock = view.stock(effect.sku)
+        if stock is None or stock.newest is None or not effect.effect_milli:
+            continue
+        where = order(fact, stock.newest)
+        if not where.is_after:
+            already.append(Effect(effect.sku, -effect.effect_milli, COUNTED_ALREADY))
+        if where.is_doubtful:
+            doubts.append(alerts.recount(effect.sku, stock.newest, [fact]))
+    return replace(outcome, effects=(*outcome.effects, *already), alerts=(*outcome.alerts, *doubts))
+
+
+# --- receipts ---------------------------------------------------------------------------------------------------------
+
+
+def _receipt(receipt: Receipt, fact: Fact, view: View) -> Outcome:
+    settled = settle(receipt, fact.device, fact.shop_ms, view.receipt(receipt.receipt))
+    cause = Reason.RETURN if receipt.kind is ReceiptKind.RETURN else Reason.SALE
+    moves = tuple(Effect(sku, qty_milli, cause) for sku, qty_milli in settled.moved.items())
+    outcome = _with_late(Outcome(effects=moves, receipt=settled.state), fact, view)
+    said = list(outcome.alerts)
+    if settled.conflict:
+        said.append(alerts.receipt_conflict(receipt.receipt, receipt.number, settled.conflict, fact))
+    if settled.state is not None:
+        said.append(Cleared("reservation-expired", receipt.receipt))
+    if settled.again:
+        said += _paid_again(settled, receipt, fact, view)
+    marks = _marks(receipt) if settled.moved else {}
+    said += [alert for mark, uses in marks.items() for alert in _mark_alerts(mark, uses, receipt.receipt, view)]
+    returned = {(receipt.of, sku): qty_milli for sku, qty_milli in settled.moved.items()} if receipt.of else {}
+    if settled.moved:
+        said += _return_alerts(receipt, settled, view)
+    return replace(
+        outcome,
+        effects=(*outcome.effects, *_reserved(settled), *(Effect(sku, 0, PAID_AGAIN) for sku in settled.again)),
+        marks=marks,
+        returned=returned if receipt.kind is ReceiptKind.RETURN else {},
+        alerts=tuple(said),
+    )
+
+
+def _expired(wanted: Expire, view: View) -> Outcome:
+    before = view.receipt(wanted.receipt)
+    settled = expire(wanted, before)
+    if settled.state is None or before is None:
         return Outcome()
     return Outcome(
-        effects=tuple(_sold(receipt)),
-        receipt=ReceiptState(
-            receipt=receipt.receipt,
-            kind=receipt.kind,
-            state="paid",
-            number=receipt.number,
-            goods=frozenset({goods}) if before is None else before.goods | {goods},
-        ),
-        alerts=() if before is None else (_conflict(receipt),),
+        effects=tuple(_reserved(settled)),
+        receipt=settled.state,
+        alerts=(alerts.reservation_expired(before.receipt, before.number, before.reserved),),
     )
 
 
-def _sold(receipt: Receipt) -> Iterator[Effect]:
-    sign = 1 if receipt.kind is ReceiptKind.RETURN else -1
-    cause = Reason.RETURN if receipt.kind is ReceiptKind.RETURN else Reason.SALE
-    for line in receipt.lines:
-        for sku, qty_milli in _goods(line):
-            yield Effect(sku, sign * qty_milli, cause)
+def _reserved(settled: Settled) -> Iterator[Effect]:
+    for sku, change_milli in settled.reserved.items():
+        yield Effect(sku, 0, "reserved" if change_milli > 0 else "released", reserved_milli=change_milli)
 
 
-def _goods(line: Line) -> Iterator[tuple[str, int]]:
-    """What a line takes from the shelf: a kit's parts instead of the kit."""
-    if not line.components:
-        yield line.sku, line.qty_milli
-    for part in line.components:
-        yield part.sku, multiply(line.qty_milli, part.qty_milli)
+def _paid_again(settled: Settled, receipt: Receipt, fact: Fact, view: View) -> Iterator[Raised]:
+    """A payment that repeats another has no effect; but a count between the two may have missed the goods or not."""
+    again = tuple(view.payments(receipt.receipt))
+    for sku in settled.again:
+        stock = view.stock(sku)
+        if stock is not None and stock.newest is not None and is_doubtful(Past(fact, 0, again=again), stock.newest):
+            yield alerts.recount(sku, stock.newest, [*again, fact])
 
 
-def _digest(receipt: Receipt) -> str:
-    """A name for the goods of a receipt, whatever its lines' order, split and price.
+def _marks(receipt: Receipt) -> dict[str, int]:
+    sign = -1 if receipt.kind is ReceiptKind.RETURN else 1
+    found = Counter(mark for line in receipt.lines for mark in line.marks)
+    return {mark: sign * times for mark, times in found.items()}
 
-    Two tills that pay one receipt may print the lines differently; the goods are what must not be moved twice.
+
+def _mark_alerts(mark: str, uses: int, receipt: str, view: View) -> Iterator[Raised | Cleared]:
+    sold_on = Counter(view.sold_on(mark))
+    before = sum(sold_on.values())
+    sold_on[receipt] += uses
+    if sum(sold_on.values()) > 1:
+        yield alerts.mark_twice(mark, (one for one, times in sold_on.items() if times > 0))
+    elif before > 1:
+        yield Cleared("mark-twice", mark)
+
+
+def _return_alerts(receipt: Receipt, settled: Settled, view: View) -> Iterator[Raised | Cleared]:
+    """More may not come back than was sold. The sale may also arrive after its return, and then it is asked here."""
+    is_return = receipt.kind is ReceiptKind.RETURN
+    sale = receipt.of if is_return else receipt.receipt
+    if sale is None:
+        return
+    sold, returned = Counter(view.sold(sale)), Counter(view.returned(sale))
+    was_exceeded = bool(sold) and any(returned[sku] > sold[sku] for sku in returned)
+    for sku, qty_milli in settled.moved.items():
+        if is_return:
+            returned[sku] += qty_milli
+        else:
+            sold[sku] -= qty_milli
+    if not sold:
+        return  # The sale is not known yet.
+    excess = {sku: returned[sku] - sold[sku] for sku in returned if returned[sku] > sold[sku]}
+    if excess:
+        yield alerts.return_exceeds_sale(sale, excess)
+    elif was_exceeded:
+        yield Cleared("return-exceeds-sale", sale)
+
+
+# --- counts -----------------------------------------------------------------------------------------------------------
+
+
+def _counted(count: Count, fact: Fact, view: View) -> Outcome:
+    if count.counted_milli < 0:
+        raise Rejected("bad-quantity", f"counted {format_qty(count.counted_milli)}: nobody counts less than nothing")
+    stock = view.stock(count.sku) or Stock()
+    anchored = anchor(count.counted_milli, fact, stock.on_hand_milli, stock.newest, view.past(count.sku, fact.seen))
+    effect = Effect(count.sku, anchored.correction_milli, COUNT, is_stocked=True, is_anchor=anchored.is_anchor)
+    said: list[Raised | Cleared] = []
+    if anchored.doubtful:
+        said.append(alerts.recount(count.sku, fact, anchored.doubtful))
+    elif anchored.is_anchor and stock.reserved_milli and not count.includes_reserved:
+        said.append(alerts.recount_reserved(count.sku, fact, stock.reserved_milli))
+    elif anchored.is_anchor:
+        said.append(Cleared("recount", count.sku))
+    return Outcome(effects=(effect,), count=count, alerts=tuple(said))
+
+
+# --- the catalogue ----------------------------------------------------------------------------------------------------
+
+
+def _listed(item: Item, fact: Fact, view: View) -> Outcome:
+    stock = view.stock(item.sku)
+    # A SKU's first operation creates it at 0; that too is an entry, so that its history has a beginning.
+    created = (Effect(item.sku, 0, "item"),) if stock is None else ()
+    said: tuple[Raised, ...] = ()
+    if item.unit in PIECES and (stock is None or stock.unit not in PIECES):
+        parts = (one for one in view.past(item.sku, 0) if one.moved_milli % 1000)
+        said = tuple(alerts.unit_mismatch(item.sku, one.moved_milli, one.fact) for one in list(parts)[:1])
+    return Outcome(effects=created, item=item, alerts=said)
+
+
+# --- what is watched of every balance ---------------------------------------------------------------------------------
+
+
+def _watched(outcome: Outcome, fact: Fact, view: View) -> Iterator[Raised | Cleared]:
+    """Compare each SKU that is touched before and after, and say what begins or ends."""
+    touched: dict[str, list[Effect]] = {}
+    for effect in outcome.effects:
+        touched.setdefault(effect.sku, []).append(effect)
+    if outcome.item is not None:
+        touched.setdefault(outcome.item.sku, [])
+    for sku, effects in touched.items():
+        before = view.stock(sku) or Stock()
+        after = replace(
+            before,
+            on_hand_milli=before.on_hand_milli + sum(effect.effect_milli for effect in effects),
+            is_stocked=before.is_stocked or any(effect.is_stocked for effect in effects),
+        )
+        if outcome.item is not None and outcome.item.sku == sku:
+            after = replace(after, unit=outcome.item.unit, low_milli=outcome.item.low_milli)
+        yield from _oversold(sku, before, after, effects, fact, view)
+        yield from _low(sku, before, after)
+        yield from _in_parts(sku, after, effects, fact)
+
+
+def _oversold(
+    sku: str, before: Stock, after: Stock, effects: list[Effect], fact: Fact, view: View
+) -> Iterator[Raised | Cleared]:
+    was, is_now = (stock.is_stocked and stock.on_hand_milli < 0 for stock in (before, after))
+    if is_now and (not was or after.on_hand_milli != before.on_hand_milli):
+        moved = sum(effect.effect_milli for effect in effects)
+        newest = fact if any(effect.is_anchor for effect in effects) else before.newest
+        yield alerts.oversell(sku, after.on_hand_milli, _led_there(sku, (fact, moved), newest, view))
+    elif was and not is_now:
+        yield Cleared("oversell", sku)
+
+
+def _led_there(sku: str, last: tuple[Fact, int], newest: Fact | None, view: View) -> list[tuple[Fact, int]]:
+    """What went out since goods came in or were counted last, the newest first: one of these was not there, or was.
+
+    newest: the newest count, which has taken back what came late from before it; that led nowhere.
     """
-    goods: Counter[str] = Counter()
-    for line in receipt.lines:
-        for sku, qty_milli in _goods(line):
-            goods[sku] += qty_milli
-    return hashlib.blake2b(repr((str(receipt.kind), sorted(goods.items()))).encode(), digest_size=16).hexdigest()
+    found = [last]
+    for one in view.past(sku, 0):
+        if one.is_count or one.moved_milli > 0 or len(found) == alerts.SIDES_MAX:
+            break
+        if one.moved_milli and (newest is None or order(one.fact, newest).is_after):
+            found.append((one.fact, one.moved_milli))
+    return found
 
 
-def _conflict(receipt: Receipt) -> Raised:
-    return Raised(
-        kind="receipt-conflict",
-        subject=receipt.receipt,
-        summary=f"Receipt {receipt.number or receipt.receipt} was paid twice with different goods; both were taken off",
-        facts={"receipt": receipt.receipt, "number": receipt.number},
+def _low(sku: str, before: Stock, after: Stock) -> Iterator[Raised | Cleared]:
+    was, is_now = (
+        stock.is_stocked and stock.low_milli is not None and stock.on_hand_milli <= stock.low_milli
+        for stock in (before, after)
     )
+    if is_now and after.low_milli is not None and (not was or before.low_milli != after.low_milli):
+        yield alerts.low_stock(sku, after.on_hand_milli, after.low_milli)
+    elif was and not is_now:
+        yield Cleared("low-stock", sku)
+
+
+def _in_parts(sku: str, after: Stock, effects: list[Effect], fact: Fact) -> Iterator[Raised]:
+    part = next((effect for effect in effects if effect.cause in _MOVEMENTS and effect.effect_milli % 1000), None)
+    if part is not None and after.unit in PIECES:
+        yield alerts.unit_mismatch(sku, part.effect_milli, fact)

@@ -6,6 +6,7 @@ nobody knows how long, must not take such a stamp at face value: see "When somet
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from appliance.stock.operation import Stamp
 
@@ -41,3 +42,8 @@ def when(stamp: Stamp | None, seen: int, now_ms: int, run: Run | None) -> When:
     if run is None:
         return When(stamp.shop_ms, 0, is_uncertain=True)
     return When(stamp.shop_ms, min(seen, run.last_rev), stamp.uncertain or not run.is_measured)
+
+
+def rfc3339(wall_ms: int) -> str:
+    """Return a wall clock's milliseconds since 1970 as a time in UTC, to the second. For people only."""
+    return datetime.fromtimestamp(wall_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

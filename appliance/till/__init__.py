@@ -9,7 +9,7 @@
         till.sell("4607001234567", "2")  # On disk when this returns, with or without a network.
         if not till.wait_acked(5):
             print(till.pending, "operations wait for the coordinator:", till.fault)
-        print(till.balance("4607001234567").on_hand)
+        print(till.balance("4607001234567").text)  # "18", or "18, A2 not seen for 28 min".
 
     till ─▶ drafts (checked) ─▶ outbox (on disk) ─▶ session (the protocol) ─▶ MQTT
                                                        │
@@ -18,8 +18,23 @@
 README.md has the rules in the order in which a port implements them.
 """
 
+from appliance.till.freshness import Freshness, Unheard
+from appliance.till.heard import Alert, FoundReceipt, HistoryEntry
+from appliance.till.inquiry import NoAnswer
 from appliance.till.outbox import OutboxError, Rejected
-from appliance.till.till import Till
+from appliance.till.till import Counting, Till
 from appliance.till.view import LocalBalance
 
-__all__ = ["LocalBalance", "OutboxError", "Rejected", "Till"]
+__all__ = [
+    "Alert",
+    "Counting",
+    "FoundReceipt",
+    "Freshness",
+    "HistoryEntry",
+    "LocalBalance",
+    "NoAnswer",
+    "OutboxError",
+    "Rejected",
+    "Till",
+    "Unheard",
+]

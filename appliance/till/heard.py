@@ -5,7 +5,7 @@ cannot read says nothing, so every reader returns None for it and none raises. U
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import orjson
@@ -90,6 +90,80 @@ class Page:
     items: tuple[Fields, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An answer that is none: why the coordinator could not answer the query `id`."""
+
+    id: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """Another device's retained `state`. pending: what it had to send when it said so; None when it does not say."""
+
+    is_online: bool
+    pending: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that a person must know. since: RFC 3339, for people. facts: a JSON object of the kind's own."""
+
+    alert: str
+    kind: str
+    status: str
+    since: str
+    summary: str
+    facts: dict[str, object] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundReceipt:
+    """What the coordinator knows of a receipt.
+
+    state: `open`, `paid`, `cancelled` or `expired`. edit: of the open that won, or of the payment. device: who put it
+    into this state, at revision `rev`. lines: what that device said, in the wire's own keys, as `Till.receipt` takes
+    them; () when its text is gone or never had any. operation: all that it said; None when there is no such text.
+    """
+
+    receipt: str
+    kind: str
+    state: str
+    number: str
+    edit: int
+    device: str
+    rev: int
+    at: str
+    operation: dict[str, object] | None = field(hash=False)
+
+    @property
+    def lines(self) -> tuple[dict[str, object], ...]:
+        lines = [] if self.operation is None else self.operation.get("lines")
+        return tuple(line for line in lines if isinstance(line, dict)) if isinstance(lines, list) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One entry of a SKU's history; quantities are decimal text. on_hand, reserved: what it left.
+
+    cause: the contract's word (`sale`, `count`, `counted-already` …). counted: what was counted, where it was a count.
+    """
+
+    rev: int
+    at: str
+    device: str
+    type: str
+    receipt: str | None
+    number: str | None
+    cause: str
+    effect: str
+    on_hand: str
+    reserved: str
+    counted: str | None
+
+
 def read_presence(payload: bytes) -> Presence | None:
     def read(fields: Fields) -> Presence:
         is_online = fields.text("state") == "online"
@@ -134,6 +208,69 @@ def read_page(payload: bytes) -> Page | None:
         )
 
     return _read(payload, read)
+
+
+def read_failure(payload: bytes) -> Failure | None:
+    def read(fields: Fields) -> Failure:
+        return Failure(fields.text("id"), fields.text("code"), fields.text("detail", default=""))
+
+    return _read(payload, read)
+
+
+def read_device_state(payload: bytes) -> DeviceState | None:
+    def read(fields: Fields) -> DeviceState:
+        is_told = fields.raw.get("pending") is not None
+        return DeviceState(fields.text("state") == "online", _integer(fields, "pending") if is_told else None)
+
+    return _read(payload, read)
+
+
+def read_alert(payload: bytes) -> Alert | None:
+    def read(fields: Fields) -> Alert:
+        facts = fields.raw.get("facts")
+        return Alert(
+            alert=fields.text("alert"),
+            kind=fields.text("kind"),
+            status=fields.text("status", default="active"),
+            since=fields.text("since", default=""),
+            summary=fields.text("summary", default="", longest=PAYLOAD_MAX),
+            facts=facts if isinstance(facts, dict) else {},
+        )
+
+    return _read(payload, read)
+
+
+def read_receipt(fields: Fields) -> FoundReceipt:
+    """Return what a page says of a receipt. Raises Rejected."""
+    operation = fields.raw.get("operation")
+    return FoundReceipt(
+        receipt=fields.text("receipt"),
+        kind=fields.text("kind"),
+        state=fields.text("state"),
+        number=fields.text("number", default=""),
+        edit=_integer(fields, "edit", default=0),
+        device=fields.text("device", default=""),
+        rev=_integer(fields, "rev"),
+        at=fields.text("at", default=""),
+        operation=operation if isinstance(operation, dict) else None,
+    )
+
+
+def read_entry(fields: Fields) -> HistoryEntry:
+    """Return one entry of a page of a SKU's history. Raises Rejected."""
+    return HistoryEntry(
+        rev=_integer(fields, "rev"),
+        at=fields.text("at", default=""),
+        device=fields.text("device"),
+        type=fields.text("type", default=""),
+        receipt=fields.text("receipt", default="") or None,
+        number=fields.text("number", default="") or None,
+        cause=fields.text("cause"),
+        effect=fields.text("effect"),
+        on_hand=fields.text("on_hand"),
+        reserved=fields.text("reserved", default="0"),
+        counted=fields.text("counted", default="") or None,
+    )
 
 
 def read_balance(fields: Fields) -> Balance:

@@ -30,7 +30,7 @@ KEPT_MAX = 20_000
 REJECTIONS_MAX = 1_000
 """Rejections kept for a person to look at, the newest; the coordinator keeps them all."""
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE epoch (
     epoch    TEXT PRIMARY KEY,
@@ -39,7 +39,8 @@ CREATE TABLE epoch (
     last     INTEGER NOT NULL,   -- the highest seq made
     acked    INTEGER NOT NULL,   -- through which seq it is acked
     gone     INTEGER NOT NULL,   -- through which seq it is trimmed
-    gone_tag TEXT                -- the tag at `gone`: what the next message comes after, and what an old ack names
+    gone_tag TEXT,               -- the tag at `gone`: what the next message comes after, and what an old ack names
+    why      TEXT                -- what operation 1 must tell of the fork: `history-gap`, or nothing
 ) STRICT;
 CREATE TABLE operation (
     epoch    TEXT NOT NULL,
@@ -67,6 +68,10 @@ CREATE TABLE rejection (
     encoded  BLOB NOT NULL
 ) STRICT;
 """
+
+
+_MIGRATIONS = {1: "ALTER TABLE epoch ADD COLUMN why TEXT"}
+"""What makes the next version of an older one. Tills are updated with a backlog in their outbox."""
 
 
 class Entropy(Protocol):
@@ -116,6 +121,12 @@ class _Epoch:
     acked: int
     gone: int
     gone_tag: str | None
+    why: str | None
+
+    @property
+    def untold(self) -> str | None:
+        """What its operation 1 would have told, had it been acked: a fork must say it in its place."""
+        return self.why if self.acked == 0 else None
 
     @property
     def lineage(self) -> tuple[str, ...]:
@@ -179,6 +190,8 @@ class Outbox:
         said: dict[str, object] = {"seq": seq, "tag": tag, **fields}
         if seq == 1 and now.parents:
             said["parents"] = now.parents
+        if seq == 1 and now.why:
+            said["why"] = now.why
         kept = Kept(seq, tag, orjson.dumps(said))
         with self._transaction():
             self._insert(now.epoch, kept, is_acked=False)
@@ -264,10 +277,11 @@ class Outbox:
         rows = [row for parked in returning for row in self._rows(parked.epoch)]
         rows += [row for row in self._rows(now.epoch) if not row[1]]
         lineage = (*now.lineage, *(parent for parked in returning for parent in parked.lineage))
+        why = next((parked.untold for parked in returning if parked.untold), None)
         with self._transaction():
             for parked in returning:
                 self._forget(parked.epoch)
-            self._requeue(rows, tuple(dict.fromkeys(lineage)), ledger)
+            self._requeue(rows, tuple(dict.fromkeys(lineage)), ledger, why)
 
     def _fork(self, why: Fork) -> Fork:
         """Leave an epoch whose names are not ours alone: everything still held goes into a new one, in order."""
@@ -275,7 +289,7 @@ class Outbox:
         rows = list(self._rows(now.epoch))
         with self._transaction():
             self._forget(now.epoch)
-            self._requeue(rows, now.lineage, now.ledger)
+            self._requeue(rows, now.lineage, now.ledger, why if why is Fork.HISTORY_GAP else now.untold)
         return why
 
     def _take(self, ack: Ack, gone: int) -> None:
@@ -301,10 +315,12 @@ class Outbox:
                 (ack.seq, gone, gone_tag, now.epoch),
             )
 
-    def _requeue(self, rows: Iterable[tuple[bytes, int]], parents: tuple[str, ...], ledger: str | None) -> None:
+    def _requeue(
+        self, rows: Iterable[tuple[bytes, int]], parents: tuple[str, ...], ledger: str | None, why: str | None
+    ) -> None:
         """Start a new epoch with operations that may have been sent before; each keeps its tag and its stamp."""
         parents = parents[:PARENTS_MAX]
-        epoch = self._start_epoch(ledger, parents)
+        epoch = self._start_epoch(ledger, parents, why)
         tags: set[str] = set()
         for encoded, is_acked in rows:
             said = orjson.loads(encoded)
@@ -312,19 +328,22 @@ class Outbox:
                 continue
             tags.add(said["tag"])
             said.pop("parents", None)
+            said.pop("why", None)
             said["seq"] = len(tags)
             said["again"] = True
             if len(tags) == 1:
                 said["parents"] = parents
+                if why:
+                    said["why"] = why
             self._insert(epoch, Kept(len(tags), said["tag"], orjson.dumps(said)), is_acked=bool(is_acked))
         self._db.execute("UPDATE epoch SET last = ? WHERE epoch = ?", (len(tags), epoch))
         self._db.execute("UPDATE outbox SET epoch = ?", (epoch,))
 
-    def _start_epoch(self, ledger: str | None, parents: tuple[str, ...]) -> str:
+    def _start_epoch(self, ledger: str | None, parents: tuple[str, ...], why: str | None) -> str:
         epoch = self._entropy.token_hex(16)
         self._db.execute(
-            "INSERT INTO epoch (epoch, ledger, parents, last, acked, gone, gone_tag) VALUES (?, ?, ?, 0, 0, 0, NULL)",
-            (epoch, ledger, orjson.dumps(parents).decode()),
+            "INSERT INTO epoch (epoch, ledger, parents, last, acked, gone, why) VALUES (?, ?, ?, 0, 0, 0, ?)",
+            (epoch, ledger, orjson.dumps(parents).decode(), why),
         )
         return epoch
 
@@ -351,7 +370,7 @@ class Outbox:
 
     def _epochs(self, where: str, *values: str) -> list[_Epoch]:
         rows = self._db.execute(
-            f"SELECT epoch, ledger, parents, last, acked, gone, gone_tag FROM epoch WHERE {where}",  # noqa: S608
+            f"SELECT epoch, ledger, parents, last, acked, gone, gone_tag, why FROM epoch WHERE {where}",  # noqa: S608
             values,
         )
         return [_Epoch(epoch, ledger, tuple(orjson.loads(parents)), *rest) for epoch, ledger, parents, *rest in rows]
@@ -369,7 +388,7 @@ class Outbox:
         if version == 0:
             with self._db:
                 self._db.execute(_SCHEMA)
-                epoch = self._start_epoch(None, ())
+                epoch = self._start_epoch(None, (), None)
                 heard = Heard()
                 self._db.execute(
                     "INSERT INTO outbox (only, device, epoch, run, rev, shop_ms, now_ms) VALUES (1, ?, ?, ?, ?, ?, ?)",
@@ -377,6 +396,11 @@ class Outbox:
                 )
                 self._db.pragma("user_version", _SCHEMA_VERSION)
             _sync_directory(path.parent)
+        elif version in _MIGRATIONS:
+            with self._db:
+                for older in range(version, _SCHEMA_VERSION):
+                    self._db.execute(_MIGRATIONS[older])
+                self._db.pragma("user_version", _SCHEMA_VERSION)
         elif version != _SCHEMA_VERSION:
             raise OutboxError(f"{path} has version {version}: update this program, which reads {_SCHEMA_VERSION}")
         bound = self._db.execute("SELECT device FROM outbox").get

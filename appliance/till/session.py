@@ -15,20 +15,45 @@ takes `outputs()` and carries them out in order.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import Enum, auto
+from typing import TypeVar
 
 import orjson
 
 from appliance import __version__
 from appliance.contract.limits import OPERATION_BYTES_MAX
+from appliance.contract.messages import What
+from appliance.contract.operations import Head, read_operation
 from appliance.contract.topics import Topics
-from appliance.stock.operation import Item
+from appliance.stock.errors import Rejected
+from appliance.stock.operation import AlertAcknowledged, Item, Receipt
+from appliance.stock.receipts import ReceiptState, settle
 from appliance.till import drafts
-from appliance.till.heard import Balance, Unit, read_ack, read_changes, read_page, read_presence, read_tick
+from appliance.till.freshness import SILENT_MS, Freshness, Others
+from appliance.till.heard import (
+    Alert,
+    Balance,
+    FoundReceipt,
+    HistoryEntry,
+    Unit,
+    read_ack,
+    read_alert,
+    read_changes,
+    read_entry,
+    read_failure,
+    read_page,
+    read_presence,
+    read_receipt,
+    read_tick,
+)
+from appliance.till.inquiry import Inquiry
 from appliance.till.outbox import Entropy, Fork, Kept, Outbox
 from appliance.till.shoptime import ShopTime
-from appliance.till.view import Feed, View
+from appliance.till.view import Feed, LocalBalance, View
+
+AnInquiry = TypeVar("AnInquiry", Inquiry[FoundReceipt], Inquiry[HistoryEntry])
 
 ACK_MS = 30_000
 """How long to wait for an ack before shaking hands again (wire contract, "Handshake")."""
@@ -70,6 +95,18 @@ class Note:
 Output = Subscribe | Publish | Note
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The moment at which something that lasts began: a stocktake.
+
+    stamp: of that moment. made: how many operations this till had made by then since it started.
+    """
+
+    stamp: Mapping[str, object]
+    now_ms: int
+    made: int
+
+
 class Phase(Enum):
     OFFLINE = auto()  # No connection.
     JOINING = auto()  # Connected; the broker has not agreed to the subscriptions yet.
@@ -95,7 +132,11 @@ class Session:
         self._topics = topics
         self._device = device
         self._accept_any = accept_ledger
-        self.view = View(lambda: entropy.token_hex(4))
+        self._new_id = lambda: entropy.token_hex(4)
+        self.view = View(self._new_id)
+        self._others = Others(device)
+        self._alerts: dict[str, Alert] = {}
+        self._inquiries: list[Inquiry[FoundReceipt] | Inquiry[HistoryEntry]] = []
         self._time = ShopTime(outbox.heard(), now_ms)
         self._out: list[Output] = []
         self.phase = Phase.OFFLINE
@@ -106,6 +147,10 @@ class Session:
         self._in_flight: deque[int] = deque()
         self._waiting_since_ms = 0
         self._resent_from: set[int] = set()
+        self._told_pending = 0
+        self._in_step_ms: int | None = None
+        self._made = 0
+        self._moved: dict[str, int] = {}
         self._heard_on = {
             topics.coordinator: self._on_presence,
             topics.tick: self._on_tick,
@@ -128,7 +173,10 @@ class Session:
         self.other_ledger = None
         # What an earlier connection could not carry any more must not be said before this one's handshake.
         self._out.clear()
-        self._out.append(Subscribe(tuple(self._heard_on)))
+        self._alerts.clear()
+        self._others.connected()
+        everybody = (self._topics.alert("+"), self._topics.device("+", "state"))
+        self._out.append(Subscribe((*self._heard_on, *everybody)))
 
     def subscribed(self, now_ms: int) -> None:
         """The broker has agreed to all subscriptions: from here on no answer can be missed."""
@@ -137,12 +185,23 @@ class Session:
     def disconnected(self) -> None:
         """The connection is gone; what was published on it and not acked is published again on the next one."""
         self.phase = Phase.OFFLINE
+        self._fail_inquiries()
 
     def received(self, topic: str, payload: bytes, now_ms: int) -> None:
         """Take one message. What is unreadable, or on no topic of this till, says nothing."""
+        if self.phase is Phase.OFFLINE:
+            return
         hear = self._heard_on.get(topic)
-        if hear is not None and self.phase is not Phase.OFFLINE:
+        if hear is not None:
             hear(payload, now_ms)
+            if self.phase is Phase.READY and not self.view.balances.is_asking:
+                self._in_step_ms = now_ms
+            return
+        match topic.removeprefix(self._topics.root).split("/"):
+            case ["alert", alert]:
+                self._on_alert(alert, payload)
+            case ["device", device, "state"]:
+                self._others.heard(device, payload, now_ms)
 
     def elapsed(self, now_ms: int) -> None:
         """Time has passed. To be called about once a second."""
@@ -154,20 +213,98 @@ class Session:
             if feed.is_overdue(now_ms):
                 self._ask(feed, now_ms)
 
-    def wanted(self, fields: dict[str, object], now_ms: int, at: str | None = None) -> Kept:
+    def wanted(
+        self, fields: dict[str, object], now_ms: int, at: str | None = None, *, begun: Begun | None = None
+    ) -> Kept:
         """Stamp an operation, put it on disk, and send it when it is its turn.
 
-        fields: of `drafts`. at: RFC 3339, for people only. Returns the operation as it is kept.
+        fields: of `drafts`. at: RFC 3339, for people only. begun: when it began, unless it is only now.
+        Returns the operation as it is kept.
         Raises ValueError for one that the coordinator would reject; nothing is spent then.
         """
-        stamped = {**self._time.stamp(now_ms), **({} if at is None else {"at": at}), **fields}
-        draft = drafts.check(stamped, self.view.unit)
+        stamp = self._time.stamp(now_ms) if begun is None else begun.stamp
+        draft = drafts.check({**stamp, **({} if at is None else {"at": at}), **fields}, self._device, self.view)
         kept = self._outbox.add(draft.fields, self._time.heard(now_ms))
-        self.view.add_own(kept.seq, draft.effects)
-        if isinstance(draft.operation.body, Item):
-            self.view.units.put(Unit(draft.operation.body.sku, draft.operation.body.unit, self.view.units.rev))
+        self.view.add_own(kept.seq, draft.outcome)
+        self._made += 1
+        self._moved.update((effect.sku, self._made) for effect in draft.outcome.effects if effect.effect_milli)
+        match draft.operation.body:
+            case Item(sku=sku, unit=unit):
+                self.view.units.put(Unit(sku, unit, self.view.units.rev))
+            case AlertAcknowledged(alert) if alert in self._alerts:
+                self._alerts[alert] = replace(self._alerts[alert], status="acknowledged")
         self._send(now_ms)
         return kept
+
+    def begin(self, now_ms: int) -> Begun:
+        """Begin to count: what moves from here on is not in the count, or nobody can tell."""
+        return Begun(self._time.stamp(now_ms), now_ms, self._made)
+
+    def counted(
+        self,
+        begun: Begun,
+        sku: str,
+        counted: object,
+        now_ms: int,
+        at: str | None = None,
+        *,
+        includes_reserved: bool = False,
+    ) -> Kept:
+        """Record what was counted of one SKU since `begun`; one stocktake may count many. Raises ValueError.
+
+        Of an own movement of the SKU since then nobody can tell whether the goods were still there when they were
+        counted: its seq says that it came before the count, and its stamp after. So the person is to count again.
+        """
+        if self._moved.get(sku, 0) > begun.made:
+            raise ValueError(f"{sku} has moved on this till since you began to count it: count it again")
+        fields = drafts.count(sku, counted, now_ms - begun.now_ms, includes_reserved=includes_reserved)
+        return self.wanted(fields, now_ms, at, begun=begun)
+
+    def next_edit(self, receipt: str) -> int:
+        """Return the edit that replaces what is known of an open receipt.
+
+        Raises ValueError for a receipt that nothing is known of: the coordinator would ignore too low an edit.
+        """
+        known = self.view.receipt(receipt)
+        if known is None:
+            raise ValueError(
+                f"edit is not known for receipt {receipt}: ask find_receipt for it first, or say edit=1 if it is new"
+            )
+        return known.edit + 1
+
+    # --- what a person asks -------------------------------------------------------------------------------------------
+
+    def find_receipt(self, receipt: str) -> Inquiry[FoundReceipt]:
+        """Ask what the coordinator knows of a receipt. Returns the inquiry, which is over at once when offline."""
+        return self._inquire(Inquiry(What.RECEIPT, {"receipt": receipt}, read_receipt, self._new_id))
+
+    def history(self, sku: str) -> Inquiry[HistoryEntry]:
+        """Ask for a SKU's whole history. Returns the inquiry, which is over at once when offline."""
+        return self._inquire(Inquiry(What.HISTORY, {"sku": sku}, read_entry, self._new_id))
+
+    def give_up(self, inquiry: Inquiry[FoundReceipt] | Inquiry[HistoryEntry]) -> None:
+        """Nobody waits for the answer any more."""
+        if inquiry in self._inquiries:
+            self._inquiries.remove(inquiry)
+
+    def balance(self, sku: str, now_ms: int) -> LocalBalance | None:
+        """Return what there is of a SKU, and how fresh that is; None for a SKU of which nothing is known."""
+        balance = self.view.balance(sku)
+        return None if balance is None else replace(balance, freshness=self.freshness(now_ms))
+
+    def freshness(self, now_ms: int) -> Freshness:
+        """Return what the balances may lack."""
+        unheard = self._others.unheard(now_ms)
+        if self._in_step_ms is None:
+            return Freshness(is_heard=False, unheard=unheard)
+        silent_ms = now_ms - self._in_step_ms
+        if self.phase in (Phase.GREETING, Phase.READY) and silent_ms < SILENT_MS:
+            return Freshness(unheard=unheard)
+        return Freshness(is_heard=False, silent_s=silent_ms // 1000, unheard=unheard)
+
+    def alerts(self) -> list[Alert]:
+        """Return what a person must know, by name; those that were acknowledged here say so until they go."""
+        return [alert for _, alert in sorted(self._alerts.items())]
 
     def accept(self, ledger: str, now_ms: int) -> None:
         """A person agrees that this till belongs to another ledger from now on."""
@@ -210,13 +347,38 @@ class Session:
 
     def _on_answer(self, payload: bytes, now_ms: int) -> None:
         page = read_page(payload)
-        if page is None or page.ledger != self._outbox.ledger:
+        if page is None:
+            self._on_failure(payload)
+            return
+        if page.ledger != self._outbox.ledger:
             return
         self._time.saw(page.run, page.to)
+        for inquiry in [inquiry for inquiry in self._inquiries if inquiry.id == page.id]:
+            question = inquiry.answered(page)
+            if question is not None:
+                self._publish("query", question)
+            else:
+                self._inquiries.remove(inquiry)
+                for row in inquiry.rows:
+                    if isinstance(row, FoundReceipt):
+                        self.view.learn(_state_of(row), self._outbox.acked_seq)
         for feed in (self.view.balances, self.view.units):
             question = feed.answered(page, now_ms)
             if question is not None:
                 self._publish("query", question)
+
+    def _on_failure(self, payload: bytes) -> None:
+        said = read_failure(payload)
+        for inquiry in [inquiry for inquiry in self._inquiries if said and inquiry.id == said.id]:
+            inquiry.failure = "it cannot tell" if said is None else f"{said.code}: {said.detail}"
+            self._inquiries.remove(inquiry)
+
+    def _on_alert(self, alert: str, payload: bytes) -> None:
+        said = read_alert(payload)
+        if said is not None:
+            self._alerts[alert] = said
+        elif not payload:
+            self._alerts.pop(alert, None)
 
     def _on_ack(self, payload: bytes, now_ms: int) -> None:
         told = read_ack(payload)
@@ -250,6 +412,8 @@ class Session:
                 self._in_flight.popleft()
             self._waiting_since_ms = now_ms
         self._send(now_ms)
+        if self._told_pending and not self._outbox.pending:
+            self._say_state(now_ms)  # The others need not think any longer that something of this till is missing.
 
     # --- what follows from it -----------------------------------------------------------------------------------------
 
@@ -306,10 +470,29 @@ class Session:
         self._in_flight.clear()
         self._resent_from.clear()
         self._waiting_since_ms = now_ms
-        self._time.asked(now_ms)
         self.view.balances.abandon()
         self.view.units.abandon()
+        self._fail_inquiries()
+        self._say_state(now_ms)
+
+    def _say_state(self, now_ms: int) -> None:
+        self._time.asked(now_ms)
+        self._told_pending = self._outbox.pending
         self._publish("state", self._state(), retain=True)
+
+    def _inquire(self, inquiry: AnInquiry) -> AnInquiry:
+        if self.phase is Phase.READY and self.other_ledger is None:
+            self._inquiries.append(inquiry)
+            self._publish("query", inquiry.question())
+        else:
+            inquiry.failure = "there is no connection to it"
+        return inquiry
+
+    def _fail_inquiries(self) -> None:
+        """Their answers would have come by what is gone now."""
+        for inquiry in self._inquiries:
+            inquiry.failure = "the connection to it was lost"
+        self._inquiries.clear()
 
     def _send_from(self, acked_seq: int) -> None:
         self._sent_seq = acked_seq
@@ -352,10 +535,24 @@ class Session:
             self._publish("query", feed.ask(now_ms))
 
     def _reset_own(self) -> None:
-        self.view.reset_own((kept.seq, drafts.effects(kept.encoded)) for kept in self._outbox.never_acked())
+        self.view.reset_own(
+            (kept.seq, drafts.outcome(kept.encoded, self._device, self.view)) for kept in self._outbox.never_acked()
+        )
 
     def _publish(self, leaf: str, payload: bytes, *, retain: bool = False) -> None:
         self._out.append(Publish(self._topics.device(self._device, leaf), payload, retain))
+
+
+def _state_of(found: FoundReceipt) -> ReceiptState:
+    """What the coordinator knows of a receipt, as the rules have it."""
+    known = ReceiptState(found.receipt, found.kind, found.state, found.number, found.edit, found.device)
+    if found.operation is None:
+        return known
+    try:
+        body = read_operation(Head(1, "0" * 16, found.operation), is_linked=True).body
+    except Rejected:
+        return known  # A newer coordinator took what this till cannot read; only the receipt's goods are not known.
+    return (settle(body, found.device, 0, None).state if isinstance(body, Receipt) else None) or known
 
 
 def last_will(topics: Topics, device: str) -> Publish:

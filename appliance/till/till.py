@@ -16,9 +16,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -26,8 +27,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from appliance.contract.topics import Topics, is_name
 from appliance.till import drafts
-from appliance.till.outbox import Outbox, Rejected
-from appliance.till.session import Note, Phase, Publish, Session, Subscribe, last_will
+from appliance.till.freshness import Freshness
+from appliance.till.heard import Alert, FoundReceipt, HistoryEntry
+from appliance.till.inquiry import Inquiry, NoAnswer
+from appliance.till.outbox import Kept, Outbox, Rejected
+from appliance.till.session import Begun, Note, Phase, Publish, Session, Subscribe, last_will
 from appliance.till.view import LocalBalance
 
 KEEPALIVE_S = 30
@@ -44,7 +48,12 @@ step after a power cut."""
 TURN_S = 1.0
 """How often the session is told that time passes; its own waits are 10 s and more."""
 
+ANSWER_S = 5.0
+"""How long a person waits for a look-up: a page takes the coordinator milliseconds, and behind a backlog a second."""
+
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T", FoundReceipt, HistoryEntry)
 
 
 class Till:
@@ -131,16 +140,53 @@ class Till:
         self,
         lines: Sequence[Mapping[str, object]],
         *,
+        status: str = "paid",
         kind: str = "sale",
         receipt: str | None = None,
+        edit: int | None = None,
         **header: object,
     ) -> str:
-        """Pay a receipt, or give goods back (`kind="return"`): all its lines or none.
+        """Pay a receipt, open or edit one (`status="open"`), or take goods back (`kind="return"`, `of=` the sale).
 
-        lines, header: in the wire's own keys, `{"sku": …, "qty": "2", "price_minor": 8990}` and `number="A1-000123"`.
-        receipt: its identity in the shop for ever; a new one unless given.
+        All its lines or none. Returns not the tag but the receipt's identity, which continues it on any till:
+
+            tab = till.receipt([{"sku": "4607001234567", "qty": "2"}], status="open", table="7")  # Reserves 2.
+            till.receipt([{"sku": "4607001234567", "qty": "3"}], status="open", receipt=tab)  # Now it reserves 3.
+            till.receipt([{"sku": "4607001234567", "qty": "3"}], receipt=tab)  # Paid: 3 leave the shelf.
+            till.receipt([{"sku": "4607001234567", "qty": "1"}], kind="return", of=tab)  # One comes back.
+
+        lines, header: in the wire's own keys, `{"sku": …, "qty": "2", "price_minor": 8990, "marks": [code]}` and
+        `number="A1-000123"`; a mark is the raw text of the scanner. receipt: its identity in the shop for ever; a new
+        one unless given. edit: of several opens of a receipt the highest wins; one more than this till knows of unless
+        given, and it knows of those that it made since it started or that `find_receipt` has found.
         """
-        return self._do(drafts.receipt(receipt or secrets.token_hex(16), kind, lines, header))
+        if status == "open" and edit is None:
+            edit = 1 if receipt is None else self._next_edit(receipt)
+        identity = receipt or secrets.token_hex(16)
+        self._do(drafts.receipt(identity, kind, status, lines, header if edit is None else {**header, "edit": edit}))
+        return identity
+
+    def cancel(self, receipt: str) -> str:
+        """Cancel an open receipt: what it reserved is for sale again."""
+        return self._do(drafts.cancelled(receipt))
+
+    def count(self, sku: str, counted: str | int, *, includes_reserved: bool = False) -> str:
+        """Say how much of a SKU there is at this moment, goods of open receipts included, wherever they lie.
+
+        includes_reserved: the person has looked for the goods of open receipts too. Only they can know; while there is
+        something `reserved` and they don't say so, the shop is asked to count again.
+        """
+        return self.begin_count().count(sku, counted, includes_reserved=includes_reserved)
+
+    def begin_count(self) -> "Counting":
+        """Begin a stocktake: call this before the first thing is counted, for what is sold from here on matters."""
+        with self._lock:
+            begun = self._session.begin(_now_ms())
+        return Counting(partial(self._counted, begun))
+
+    def acknowledge(self, alert: str) -> str:
+        """Say that a person has seen an alert of `alerts`. alert: its name, `Alert.alert`."""
+        return self._do(drafts.acknowledged(alert))
 
     def item(self, sku: str, **details: object) -> str:
         """Put a SKU into the catalogue, in the wire's own keys: `name="Milk", unit="pcs", price_minor=8990`."""
@@ -149,9 +195,25 @@ class Till:
     # --- what a screen shows ------------------------------------------------------------------------------------------
 
     def balance(self, sku: str) -> LocalBalance | None:
-        """Return what there is of a SKU, this till's own unacked operations included; None when nobody has told."""
+        """Return what there is of a SKU, and how fresh that is; None when nobody has told.
+
+        This till's own unacked operations are included: its movements, what its open receipts reserve, and its count,
+        which takes the place of all that was before it here.
+        """
         with self._lock:
-            return self._session.view.balance(sku)
+            return self._session.balance(sku, _now_ms())
+
+    @property
+    def freshness(self) -> Freshness:
+        """What all balances may lack: devices that are offline, or this till itself."""
+        with self._lock:
+            return self._session.freshness(_now_ms())
+
+    @property
+    def alerts(self) -> list[Alert]:
+        """What a person in this shop must know, by name, as the coordinator last told it on this connection."""
+        with self._lock:
+            return self._session.alerts()
 
     def skus(self) -> list[str]:
         """Return every SKU that has a balance here, in order."""
@@ -200,14 +262,58 @@ class Till:
         with self._changed:
             return self._changed.wait_for(lambda: self._outbox.pending == 0, timeout_s)
 
+    # --- what a person looks up ---------------------------------------------------------------------------------------
+    # Only the coordinator knows. Both raise NoAnswer when it cannot be asked, or has not answered in time.
+
+    def find_receipt(self, receipt: str, timeout_s: float = ANSWER_S) -> FoundReceipt | None:
+        """Return what the coordinator knows of a receipt of any till; None when it has never heard of it.
+
+        After it this till can edit, pay or cancel the receipt as the one that opened it. Own operations that wait for
+        their ack are not in it.
+        """
+        found = self._look_up(lambda: self._session.find_receipt(receipt), timeout_s)
+        return found[0] if found else None
+
+    def history(self, sku: str, timeout_s: float = ANSWER_S) -> list[HistoryEntry]:
+        """Return a SKU's whole history, the oldest entry first; the last one's `on_hand` is the coordinator's balance.
+
+        timeout_s: for all its pages together. Returns [] for a SKU that no operation has named.
+        """
+        return self._look_up(lambda: self._session.history(sku), timeout_s)
+
+    def _look_up(self, ask: Callable[[], Inquiry[T]], timeout_s: float) -> list[T]:
+        with self._changed:
+            inquiry = ask()
+            self._carry_out()
+            if not self._changed.wait_for(lambda: inquiry.is_over, timeout_s):
+                self._session.give_up(inquiry)
+                raise NoAnswer(f"the coordinator has not answered within {timeout_s:g} s")
+            if inquiry.failure is not None:
+                raise NoAnswer(f"the coordinator has not answered: {inquiry.failure}")
+            return inquiry.rows
+
     # --- the connection -----------------------------------------------------------------------------------------------
 
     def _do(self, fields: dict[str, object]) -> str:
+        return self._make(lambda now_ms, at: self._session.wanted(fields, now_ms, at))
+
+    def _counted(self, begun: Begun, sku: str, counted: str | int, includes_reserved: bool) -> str:
+        return self._make(
+            lambda now_ms, at: self._session.counted(
+                begun, sku, counted, now_ms, at, includes_reserved=includes_reserved
+            )
+        )
+
+    def _make(self, make: Callable[[int, str], Kept]) -> str:
         with self._lock:
-            kept = self._session.wanted(fields, _now_ms(), _at())
+            kept = make(_now_ms(), _at())
             self._carry_out()
         self._tell()
         return kept.tag
+
+    def _next_edit(self, receipt: str) -> int:
+        with self._lock:
+            return self._session.next_edit(receipt)
 
     def _keep_connected(self) -> None:
         backoff_s = BACKOFF_FIRST_S
@@ -343,6 +449,28 @@ class Till:
             self._changed.notify_all()
         if self.on_change is not None:
             self.on_change()
+
+
+class Counting:
+    """A stocktake under way: made by `Till.begin_count`, called with each SKU when its number is known.
+
+        counting = till.begin_count()  # Before the first thing is counted.
+        counting.count("4607001234567", "12")
+        counting.count("4601234567890", "3.5")
+
+    All its counts bear the moment at which it began; how long each took is until it is entered. What others sell
+    meanwhile of a SKU that is not entered yet asks for a recount, so begin a new one for each shelf.
+    """
+
+    def __init__(self, record: Callable[[str, str | int, bool], str]) -> None:
+        self._record = record
+
+    def count(self, sku: str, counted: str | int, *, includes_reserved: bool = False) -> str:
+        """Say how much there was of a SKU, as `Till.count` does; on disk when it returns, with its tag.
+
+        Raises ValueError also when the SKU has moved on this very till meanwhile: it is to be counted again.
+        """
+        return self._record(sku, counted, includes_reserved)
 
 
 def _now_ms() -> int:

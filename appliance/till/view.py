@@ -4,13 +4,15 @@
     `changes` ──────────┴─▶ Feed (the coordinator's rows) ─┐
     own operations, never acked ───────────────────────────┴─▶ View.balance(sku)
 
-Nothing here is kept on disk: the outbox holds what only this till knows, and the coordinator everything else. The
-invariant: within one run a row never goes back to a lower revision.
+A movement of this till adds to the coordinator's balance; a count of it takes the balance's place, and what this till
+moves after it adds to that. An open receipt adds to what is reserved. Nothing here is kept on disk: the outbox holds
+what only this till knows, and the coordinator everything else. The invariant: within one run a row never goes back to a
+lower revision.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 import orjson
@@ -19,6 +21,9 @@ from appliance.contract.fields import Fields
 from appliance.contract.messages import What
 from appliance.stock.errors import Rejected
 from appliance.stock.quantity import format_qty
+from appliance.stock.receipts import ReceiptState
+from appliance.stock.reconcile import Effect, Outcome
+from appliance.till.freshness import Freshness
 from appliance.till.heard import Balance, Page, Unit, read_balance, read_unit
 
 PAGE_ROWS = 500
@@ -26,6 +31,9 @@ PAGE_ROWS = 500
 
 ANSWER_MS = 10_000
 """A question is asked again after this long: an answer is one page, which takes the coordinator milliseconds."""
+
+RECEIPTS_MAX = 1_000
+"""Receipts of which the till remembers what became of them, the newest: far more than are ever open at once."""
 
 
 class Row(Protocol):
@@ -41,13 +49,18 @@ R = TypeVar("R", bound=Row)
 
 @dataclass(frozen=True, slots=True)
 class LocalBalance:
-    """What one SKU has here and now. pending_milli: the part of on_hand that the coordinator is not known to have."""
+    """What one SKU has here and now.
+
+    pending_milli: by how much this till's own unacked operations change what the coordinator has. freshness: what may
+    still be missing of others' operations.
+    """
 
     sku: str
     on_hand_milli: int
     reserved_milli: int
     counted: bool
     pending_milli: int
+    freshness: Freshness = field(default_factory=Freshness)
 
     @property
     def on_hand(self) -> str:
@@ -64,6 +77,11 @@ class LocalBalance:
     @property
     def pending(self) -> str:
         return format_qty(self.pending_milli)
+
+    @property
+    def text(self) -> str:
+        """For a person: `6`, or `6, A2 not seen for 28 min`."""
+        return f"{self.on_hand}, {self.freshness.text}" if self.freshness.text else self.on_hand
 
 
 class Feed(Generic[R]):
@@ -168,55 +186,119 @@ class Feed(Generic[R]):
         return orjson.dumps(said if run is None else {**said, "run": run})
 
 
-Effects = tuple[tuple[str, int], ...]
-"""What one operation adds to which SKUs, in thousandths: (("4607001234567", -2000),)."""
+@dataclass(slots=True)
+class _Own:
+    """What this till's operations that were never acked make of one SKU.
+
+    counted_milli: what its newest count among them found, in place of the coordinator's balance. moved_milli: to be
+    added, what was moved after that count; without one, all that was moved.
+    """
+
+    operations: int = 0
+    counted_milli: int | None = None
+    counted_seq: int = 0
+    moved_milli: int = 0
+    reserved_milli: int = 0
+    is_stocked: bool = False
+
+    def add(self, seq: int, effect: Effect) -> None:
+        self.operations += 1
+        self.reserved_milli += effect.reserved_milli
+        self.is_stocked = self.is_stocked or effect.is_stocked
+        if effect.is_anchor:
+            self.counted_milli, self.counted_seq, self.moved_milli = effect.effect_milli, seq, 0
+        else:
+            self.moved_milli += effect.effect_milli
+
+    def drop(self, seq: int, effect: Effect) -> None:
+        self.operations -= 1
+        self.reserved_milli -= effect.reserved_milli
+        if seq == self.counted_seq:
+            self.counted_milli, self.counted_seq = None, 0
+        elif seq > self.counted_seq and not effect.is_anchor:
+            self.moved_milli -= effect.effect_milli
+
+
+_NOTHING = _Own()
 
 
 class View:
-    """Balances and units as this till may show them."""
+    """Balances, units and receipts as this till may show them."""
 
     def __init__(self, new_id: Callable[[], str]) -> None:
         self.balances: Feed[Balance] = Feed(What.BALANCES, read_balance, new_id)
         self.units: Feed[Unit] = Feed(What.ITEMS, read_unit, new_id)
-        self._own: deque[tuple[int, Effects]] = deque()
-        self._own_milli: dict[str, int] = {}
+        self._own: deque[tuple[int, tuple[Effect, ...]]] = deque()
+        self._own_of: dict[str, _Own] = {}
+        self._receipts: dict[str, tuple[int, ReceiptState]] = {}
 
     def balance(self, sku: str) -> LocalBalance | None:
-        """Return the coordinator's balance plus this till's own operations on top; None for a SKU unknown to both."""
-        known = self.balances.rows.get(sku)
-        pending_milli = self._own_milli.get(sku)
-        if known is None and pending_milli is None:
+        """Return the coordinator's balance with this till's own operations on top; None for a SKU unknown to both."""
+        known, own = self.balances.rows.get(sku), self._own_of.get(sku)
+        if known is None and own is None:
             return None
-        base = known or Balance(sku, 0, 0, counted=False, rev=0)
-        pending_milli = pending_milli or 0
-        return LocalBalance(sku, base.on_hand_milli + pending_milli, base.reserved_milli, base.counted, pending_milli)
+        base, own = known or Balance(sku, 0, 0, counted=False, rev=0), own or _NOTHING
+        on_hand_milli = own.moved_milli + (base.on_hand_milli if own.counted_milli is None else own.counted_milli)
+        return LocalBalance(
+            sku,
+            on_hand_milli,
+            # A receipt that this till releases may have been released by another one or have expired meanwhile.
+            max(0, base.reserved_milli + own.reserved_milli),
+            base.counted or own.is_stocked,
+            on_hand_milli - base.on_hand_milli,
+        )
 
     def skus(self) -> list[str]:
         """Return every SKU that has a balance here, in order."""
-        return sorted(self.balances.rows.keys() | self._own_milli.keys())
+        return sorted(self.balances.rows.keys() | self._own_of.keys())
 
     def unit(self, sku: str) -> str | None:
         """Return the unit of a SKU, None when the catalogue has not told it yet."""
         known = self.units.rows.get(sku)
         return None if known is None else known.unit
 
-    def add_own(self, seq: int, effects: Effects) -> None:
+    def receipt(self, receipt: str) -> ReceiptState | None:
+        """Return what this till knows of a receipt: it said so since it started, or the coordinator answered."""
+        known = self._receipts.get(receipt)
+        return None if known is None else known[1]
+
+    def learn(self, receipt: ReceiptState, acked_seq: int) -> None:
+        """Take what the coordinator answers of a receipt, unless this till has said more of it than is acked."""
+        seq, _ = self._receipts.get(receipt.receipt, (0, receipt))
+        if seq <= acked_seq:
+            self._know(receipt, 0)
+
+    def add_own(self, seq: int, outcome: Outcome) -> None:
         """Put an operation of this till on top; `seq` only rises."""
-        self._own.append((seq, effects))
-        for sku, effect_milli in effects:
-            self._own_milli[sku] = self._own_milli.get(sku, 0) + effect_milli
+        self._own.append((seq, outcome.effects))
+        for effect in outcome.effects:
+            self._own_of.setdefault(effect.sku, _Own()).add(seq, effect)
+        if outcome.receipt is not None:
+            self._know(outcome.receipt, seq)
 
     def drop_own(self, through_seq: int) -> None:
         """Take off what the coordinator has acked: its own balances hold it, or it was rejected."""
         while self._own and self._own[0][0] <= through_seq:
-            for sku, effect_milli in self._own.popleft()[1]:
-                self._own_milli[sku] -= effect_milli
-        if not self._own:
-            self._own_milli.clear()
+            seq, effects = self._own.popleft()
+            for effect in effects:
+                own = self._own_of[effect.sku]
+                own.drop(seq, effect)
+                if not own.operations:
+                    del self._own_of[effect.sku]
 
-    def reset_own(self, own: Iterable[tuple[int, Effects]]) -> None:
-        """Start over with the operations that the coordinator is not known to hold."""
+    def reset_own(self, own: Iterable[tuple[int, Outcome]]) -> None:
+        """Start over with the operations that the coordinator is not known to hold.
+
+        own: worked out one by one, each with what is known here after the ones before it.
+        """
         self._own.clear()
-        self._own_milli.clear()
-        for seq, effects in own:
-            self.add_own(seq, effects)
+        self._own_of.clear()
+        self._receipts.clear()
+        for seq, outcome in own:
+            self.add_own(seq, outcome)
+
+    def _know(self, receipt: ReceiptState, seq: int) -> None:
+        self._receipts.pop(receipt.receipt, None)
+        self._receipts[receipt.receipt] = (seq, receipt)
+        if len(self._receipts) > RECEIPTS_MAX:
+            del self._receipts[next(iter(self._receipts))]

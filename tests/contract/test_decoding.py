@@ -12,19 +12,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.contract.limits import LINES_MAX, OPERATION_BYTES_MAX, PARENTS_MAX, QUERY_LIMIT_MAX, SEQ_MAX
+from appliance.contract.limits import (
+    LINES_MAX,
+    OPERATION_BYTES_MAX,
+    PARENTS_MAX,
+    QUERY_LIMIT_MAX,
+    SEQ_MAX,
+    TOOK_MS_MAX,
+)
 from appliance.contract.messages import BadQuery, State, read_query, read_state
 from appliance.contract.operations import (
     Head,
     Unreadable,
     identify,
     is_again,
+    is_history_gap,
     read_message,
     read_operation,
     read_parents,
 )
 from appliance.stock.errors import Rejected
-from appliance.stock.operation import Item, Move, Operation, Receipt
+from appliance.stock.operation import Count, Expire, Item, Move, Operation, Receipt, ReceiptKind, Status
 from tests.contract.golden import example, names
 
 EPOCH = "5f0c8d1e-3b7a-4c61-8e1f-0a9d2b6c4e75"
@@ -33,6 +41,10 @@ MOVE: dict[str, Any] = {"type": "move", "sku": "A", "qty": "-1", "reason": "sale
 ITEM: dict[str, Any] = {"type": "item", "sku": "A"}
 LINE: dict[str, Any] = {"sku": "A", "qty": "1"}
 RECEIPT: dict[str, Any] = {"type": "receipt", "receipt": "R1", "kind": "sale", "status": "paid", "lines": [LINE]}
+OPEN: dict[str, Any] = {**RECEIPT, "status": "open"}
+CANCELLED: dict[str, Any] = {"type": "receipt", "receipt": "R1", "status": "cancelled"}
+COUNT: dict[str, Any] = {"type": "count", "sku": "A", "counted": "12"}
+EXPIRE: dict[str, Any] = {"type": "expire", "receipt": "R1", "edit": 1}
 ALERT: dict[str, Any] = {"type": "alert", "alert": "fork-0a", "status": "acknowledged"}
 STAMP: dict[str, Any] = {"run": "9c2f", "shop_ms": 1}
 
@@ -58,9 +70,9 @@ def read_everything(payload: bytes) -> None:
             assert len(complaint(identify, raw)) < DETAIL_MAX
             continue
         head = identify(raw)
-        assert head.kind in {"move", "item", "receipt", "alert", "unknown"}
+        assert head.kind in {"move", "item", "receipt", "count", "alert", "expire", "unknown"}
         assert orjson.loads(head.encoded()) == raw
-        for read in (read_parents, is_again, linked, unlinked):
+        for read in (read_parents, is_again, is_history_gap, linked, unlinked):
             assert len(complaint(read, head)) < DETAIL_MAX
 
 
@@ -99,12 +111,12 @@ def test_any_damaged_example_is_read_or_told_off(name: str, at: int, damage: byt
     read_everything(payload[:at])
 
 
-@given(st.sampled_from([MOVE, ITEM, RECEIPT, ALERT, LINE]), st.data())
+@given(st.sampled_from([MOVE, ITEM, RECEIPT, OPEN, CANCELLED, COUNT, EXPIRE, ALERT, LINE]), st.data())
 def test_any_value_in_any_field_is_read_or_told_off(body: dict[str, Any], data: st.DataObject) -> None:
     keys = ["epoch", "after", "ops", "seq", "tag", "run", "shop_ms", "seen", "uncertain", "at", "again", "parents"]
     keys += ["type", "sku", "qty", "reason", "receipt", "number", "kind", "status", "lines", "components", "marks"]
     keys += ["name", "unit", "barcodes", "price_minor", "low", "group", "of", "alert", "print", "total_minor"]
-    keys += ["what", "id", "since", "limit"]
+    keys += ["what", "id", "since", "limit", "counted", "took_ms", "includes_reserved", "edit", "why"]
     changed = data.draw(st.dictionaries(st.sampled_from(keys), JSON, min_size=1, max_size=4))
     operation = {"epoch": EPOCH, "seq": 2, "tag": TAG, "after": TAG, **body}
     read_everything(json.dumps(operation | changed).encode())
@@ -215,6 +227,23 @@ def test_unknown_keys_and_nulls_are_ignored() -> None:
         ({"seq": 1, **RECEIPT, "lines": [{**LINE, "qty": "1.2345"}]}, "bad-quantity"),
         ({"seq": 1, **RECEIPT, "total_minor": "179.80"}, "bad-field"),
         ({"seq": 1, **RECEIPT, "print": "yes"}, "bad-field"),
+        ({"seq": 1, **RECEIPT, "of": "A1/000123"}, "bad-field"),
+        ({"seq": 1, **RECEIPT, "edit": -1}, "bad-field"),
+        ({"seq": 1, **RECEIPT, "lines": [{**LINE, "marks": [1]}]}, "bad-field"),
+        ({"seq": 1, **RECEIPT, "lines": [{**LINE, "marks": ["x"] * (LINES_MAX + 1)}]}, "bad-field"),
+        ({"seq": 1, **OPEN, "lines": None}, "bad-field"),
+        ({"seq": 1, **OPEN, "kind": None}, "unknown-kind"),
+        ({"seq": 1, **CANCELLED}, None),
+        ({"seq": 1, **CANCELLED, "kind": "gift"}, "unknown-kind"),
+        ({"seq": 1, **CANCELLED, "receipt": None}, "bad-field"),
+        ({"seq": 1, **COUNT, "sku": None}, "bad-sku"),
+        ({"seq": 1, **COUNT, "counted": None}, "bad-quantity"),
+        ({"seq": 1, **COUNT, "counted": "a dozen"}, "bad-quantity"),
+        ({"seq": 1, **COUNT, "took_ms": -1}, "bad-field"),
+        ({"seq": 1, **COUNT, "took_ms": TOOK_MS_MAX}, None),
+        ({"seq": 1, **COUNT, "took_ms": TOOK_MS_MAX + 1}, "bad-field"),
+        ({"seq": 1, **COUNT, "includes_reserved": "yes"}, "bad-field"),
+        ({"seq": 1, **EXPIRE}, "unknown-type"),
         ({"seq": 1, **ALERT, "alert": "Fork"}, "bad-field"),
         ({"seq": 1, **ALERT, "status": "active"}, "unknown-status"),
         ({"seq": 1, **MOVE, "more": "x" * OPERATION_BYTES_MAX}, "operation-too-large"),
@@ -229,6 +258,32 @@ def test_an_operation_is_taken_or_rejected_with_its_code(operation: dict[str, An
         linked(head)
     assert raised.value.code == code
     assert len(raised.value.detail) < DETAIL_MAX
+
+
+def test_only_the_coordinator_says_that_a_receipt_expired() -> None:
+    assert read_operation(identify({"seq": 1, **EXPIRE}), is_linked=True, is_own=True).body == Expire("R1", edit=1)
+
+
+def test_what_a_count_does_not_say_is_the_least_that_it_can_mean() -> None:
+    assert linked(identify({"seq": 1, **COUNT})).body == Count("A", 12_000, took_ms=0, includes_reserved=False)
+
+
+def test_who_cancels_may_say_of_what_kind_it_was_and_need_not() -> None:
+    def kind(operation: dict[str, Any]) -> ReceiptKind:
+        body = linked(identify({"seq": 1, **operation})).body
+        assert isinstance(body, Receipt)
+        assert body.status is Status.CANCELLED
+        return body.kind
+
+    assert kind(CANCELLED) is ReceiptKind.SALE
+    assert kind({**CANCELLED, "kind": "return"}) is ReceiptKind.RETURN
+
+
+def test_a_code_that_is_no_mark_says_nothing_and_the_line_is_taken() -> None:
+    codes = ["0104690257528523215FBC'm,t;2%Qz\x1d91EE06", "4690257528523", ""]
+    body = linked(identify({"seq": 1, **RECEIPT, "lines": [{**LINE, "marks": codes}]})).body
+    assert isinstance(body, Receipt)
+    assert body.lines[0].marks == ("0104690257528523215FBC'm,t;2%Qz",)
 
 
 def test_a_receipt_names_at_most_500_skus_with_all_its_components() -> None:
@@ -315,6 +370,8 @@ def test_a_state_is_online_only_when_it_says_so() -> None:
         (b'{"id":"q1","what":"items","limit":0}', "q1", "bad-field"),
         (b'{"id":"q1","what":"items","run":5}', "q1", "bad-field"),
         (b'{"id":"q1","what":"receipt"}', "q1", "bad-field"),
+        (b'{"id":"q1","what":"history"}', "q1", "bad-sku"),
+        (b'{"id":"q1","what":"history","sku":""}', "q1", "bad-sku"),
     ],
 )
 def test_a_question_that_cannot_be_answered_is_told_why(query: bytes, asked: str | None, code: str) -> None:

@@ -5,10 +5,18 @@ from collections.abc import Iterator
 import pytest
 
 from appliance.contract.messages import Query, State, What, read_query, read_state
-from appliance.contract.operations import identify, is_again, read_message, read_operation, read_parents
+from appliance.contract.operations import (
+    identify,
+    is_again,
+    is_history_gap,
+    read_message,
+    read_operation,
+    read_parents,
+)
 from appliance.stock.operation import (
     AlertAcknowledged,
     Component,
+    Count,
     Item,
     Line,
     Move,
@@ -17,12 +25,14 @@ from appliance.stock.operation import (
     Receipt,
     ReceiptKind,
     Stamp,
+    Status,
 )
 from tests.contract.golden import example
 
 EPOCH = "5f0c8d1e-3b7a-4c61-8e1f-0a9d2b6c4e75"
 RUN = "9c2f4e1ab37d5068"
 SALE = "0b9f6a52-7c1d-4e83-a5f4-3d2e1c0b9a87"
+TABLE_7 = "f1e2d3c4-b5a6-4978-8a6b-5c4d3e2f1a0b"
 MILK = "4607001234567"
 CHEESE = "сыр/весовой"
 MILK_NAME = "Молоко 3,2 % 1 л"
@@ -48,6 +58,7 @@ OPERATIONS = {
             Receipt(
                 receipt=SALE,
                 kind=ReceiptKind.SALE,
+                status=Status.PAID,
                 lines=(
                     Line(MILK, 2000, name=MILK_NAME, unit="pcs", price_minor=8990, amount_minor=17980),
                     Line(
@@ -58,8 +69,16 @@ OPERATIONS = {
                         price_minor=25000,
                         discount_minor=500,
                         amount_minor=24500,
-                        marks=("010460700123456721abc",),
                         components=(Component("egg", 2000), Component(CHEESE, 50)),
+                    ),
+                    Line(
+                        "shoe-42",
+                        1000,
+                        name="Туфли, 42",
+                        unit="pcs",
+                        price_minor=350_000,
+                        amount_minor=350_000,
+                        marks=("0104690257528523215FBC'm,t;2%Qz",),
                     ),
                 ),
                 number="A1-000123",
@@ -74,6 +93,8 @@ OPERATIONS = {
             Receipt(
                 receipt="c4d5e6f7-0819-4a2b-8c3d-4e5f60718293",
                 kind=ReceiptKind.RETURN,
+                status=Status.PAID,
+                of=SALE,
                 lines=(Line(MILK, 1000, name=MILK_NAME, unit="pcs", price_minor=8990, amount_minor=8990),),
                 number="A1-000124",
             ),
@@ -87,6 +108,7 @@ OPERATIONS = {
             Item(
                 sku=MILK,
                 unit="pcs",
+                low_milli=5000,
                 details={
                     "name": MILK_NAME,
                     "unit": "pcs",
@@ -103,6 +125,45 @@ OPERATIONS = {
             at="2026-11-24T10:02:16+03:00",
         )
     ],
+    "op-receipt-open": [
+        Operation(
+            Receipt(
+                receipt=TABLE_7,
+                kind=ReceiptKind.SALE,
+                status=Status.OPEN,
+                lines=(Line(MILK, 1000),),
+                number="A1-000125",
+            ),
+            Stamp(RUN, 86_700_000, uncertain=False),
+            seen=9127,
+            at="2026-11-24T10:05:06+03:00",
+        )
+    ],
+    "op-receipt-cancelled": [
+        Operation(
+            Receipt(receipt=TABLE_7, kind=ReceiptKind.SALE, status=Status.CANCELLED, lines=()),
+            Stamp(RUN, 86_800_000, uncertain=False),
+            seen=9128,
+            at="2026-11-24T10:06:46+03:00",
+        )
+    ],
+    "op-count": [
+        Operation(
+            Count(MILK, 12_000, took_ms=42_000, includes_reserved=True),
+            Stamp(RUN, 86_600_000, uncertain=False),
+            seen=9126,
+            at="2026-11-24T10:03:26+03:00",
+        )
+    ],
+    "op-counts": [
+        Operation(
+            Count(sku, counted_milli, took_ms=180_000),
+            Stamp(RUN, 86_900_000, uncertain=False),
+            seen=9129,
+            at="2026-11-24T10:08:26+03:00",
+        )
+        for sku, counted_milli in (("egg", 120_000), (CHEESE, 4_650))
+    ],
     "op-alert": [
         Operation(
             AlertAcknowledged("receipt-conflict-fedb9dc70bf3754c"),
@@ -114,6 +175,7 @@ OPERATIONS = {
 }
 # A fork sends the same operations again: under new names, and otherwise as they were.
 OPERATIONS["op-fork"] = OPERATIONS["op-batch"]
+OPERATIONS["op-fork-gap"] = OPERATIONS["op-batch"][1:]
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -150,6 +212,17 @@ def test_a_fork_says_that_it_sends_again_and_where_it_comes_from() -> None:
     assert (read_parents(first), read_parents(second)) == ((EPOCH,), ())
 
 
+def test_a_fork_says_that_it_has_lost_operations() -> None:
+    (head,) = (identify(raw) for raw in read_message(example("op-fork-gap")).operations)
+    assert read_parents(head) == (EPOCH,)
+    assert is_history_gap(head)
+
+
+def test_a_fork_that_has_lost_none_does_not_say_so() -> None:
+    first, _ = (identify(raw) for raw in read_message(example("op-fork")).operations)
+    assert not is_history_gap(first)
+
+
 def test_what_is_no_fork_does_not_say_so() -> None:
     (head,) = (identify(raw) for raw in read_message(example("op-move")).operations)
     assert not is_again(head)
@@ -159,10 +232,11 @@ def test_what_is_no_fork_does_not_say_so() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("query-balances", Query("q1", What.BALANCES, RUN, since=9121, limit=500, receipt="")),
-        ("query-items", Query("q2", What.ITEMS, RUN, since=0, limit=500, receipt="")),
-        ("query-receipt", Query("q3", What.RECEIPT, None, since=0, limit=500, receipt=SALE)),
-        ("query-rejected", Query("q4", What.REJECTED, RUN, since=0, limit=500, receipt="")),
+        ("query-balances", Query("q1", What.BALANCES, RUN, since=9121, limit=500, receipt="", sku="")),
+        ("query-items", Query("q2", What.ITEMS, RUN, since=0, limit=500, receipt="", sku="")),
+        ("query-receipt", Query("q3", What.RECEIPT, None, since=0, limit=500, receipt=TABLE_7, sku="")),
+        ("query-rejected", Query("q4", What.REJECTED, RUN, since=0, limit=500, receipt="", sku="")),
+        ("query-history", Query("q5", What.HISTORY, RUN, since=9100, limit=500, receipt="", sku=MILK)),
     ],
 )
 def test_an_example_is_read_into_a_question(name: str, expected: Query) -> None:

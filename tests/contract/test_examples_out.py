@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+import orjson
 import pytest
 
 from appliance.contract import messages
@@ -13,6 +14,7 @@ from appliance.contract.messages import (
     BadQuery,
     Balance,
     Coordinator,
+    Entry,
     Query,
     Refusal,
     Rejection,
@@ -20,12 +22,16 @@ from appliance.contract.messages import (
     read_query,
 )
 from appliance.contract.operations import identify, read_message, read_operation
+from appliance.stock import alerts
 from appliance.stock.alerts import Raised
 from appliance.stock.operation import Item
+from appliance.stock.order import Fact
 from tests.contract.golden import example
 
 EPOCH = "5f0c8d1e-3b7a-4c61-8e1f-0a9d2b6c4e75"
 SALE = "0b9f6a52-7c1d-4e83-a5f4-3d2e1c0b9a87"
+OTHER_SALE = "c4d5e6f7-0819-4a2b-8c3d-4e5f60718293"
+TABLE_7 = "f1e2d3c4-b5a6-4978-8a6b-5c4d3e2f1a0b"
 CORRECTION = "qty: '1,5' is not a quantity: write a decimal below 1000000000 with at most 3 fraction digits"
 
 COORDINATOR = Coordinator(
@@ -59,23 +65,62 @@ def answered(name: str) -> Query:
     return read_query(example(name))
 
 
-def conflict() -> Alert:
-    raised = Raised(
-        "receipt-conflict",
-        SALE,
-        "Receipt A1-000123 was paid twice with different goods; both were taken off",
-        {"receipt": SALE, "number": "A1-000123"},
-    )
-    return Alert(
-        alert=raised.alert,
-        kind=raised.kind,
-        status="active",
-        since_ms=wall_ms("2026-11-24T07:00:08Z"),
-        rev=9124,
-        times=1,
-        summary=raised.summary,
-        facts=b'{"receipt":"%s","number":"A1-000123"}' % SALE.encode(),
-    )
+def table_7() -> bytes:
+    """The open receipt, with what its device had said."""
+    (raw,) = read_message(example("op-receipt-open")).operations
+    at_ms = wall_ms("2026-11-24T07:05:06Z")
+    said = identify(raw).encoded()
+    return messages.receipt(TABLE_7, "sale", "open", "A1-000125", 1, "A1", 9128, at_ms, said)
+
+
+def entry(
+    rev: int,
+    at: str,
+    device: str,
+    cause: str,
+    moved_milli: int,
+    on_hand_milli: int,
+    *,
+    kind: str = "move",
+    receipt: tuple[str | None, str | None] = (None, None),
+    counted_milli: int | None = None,
+) -> Row:
+    moment_ms = wall_ms(f"2026-11-24T{at}Z")
+    said = Entry(rev, moment_ms, device, kind, *receipt, cause, moved_milli, on_hand_milli, 0, counted_milli)
+    return Row(rev, messages.entry(said))
+
+
+HISTORY = [
+    entry(9121, "07:00:02", "A1", "sale", -9000, 6000, kind="receipt", receipt=(SALE, "A1-000123")),
+    entry(9126, "07:03:26", "H", "count", -4000, 2000, kind="count", counted_milli=2000),
+    entry(9130, "06:58:41", "A2", "sale", -4000, -2000),
+    entry(9130, "06:58:41", "A2", "counted-already", 4000, 2000),
+]
+
+
+def fact(device: str, rev: int, at: str, receipt: str | None = None) -> Fact:
+    moment_ms = wall_ms(f"2026-11-24T{at}Z")
+    return Fact(device, EPOCH, 1, rev, shop_ms=0, seen=0, is_uncertain=False, wall_ms=moment_ms, receipt=receipt)
+
+
+def active(raised: Raised, since: str, rev: int) -> bytes:
+    since_ms = wall_ms(f"2026-11-24T{since}Z")
+    facts = orjson.dumps(raised.facts)
+    return messages.alert(Alert(raised.alert, raised.kind, "active", since_ms, rev, 1, raised.summary, facts))
+
+
+CONFLICT = alerts.receipt_conflict(
+    SALE,
+    "A1-000123",
+    "was paid twice for different goods; both were entered",
+    fact("D", 9124, "07:00:08", SALE),
+)
+OVERSELL = alerts.oversell(
+    "4607001234567",
+    -1000,
+    [(fact("A2", 9132, "07:10:31", OTHER_SALE), -1000), (fact("A1", 9131, "07:09:58", SALE), -1000)],
+)
+RECOUNT = alerts.recount("4607001234567", fact("H", 9126, "07:03:26"), [fact("A2", 9130, "07:03:24", SALE)])
 
 
 def unknown_query() -> bytes:
@@ -108,10 +153,11 @@ WRITTEN: dict[str, Callable[[], bytes]] = {
         answered("query-receipt"),
         COORDINATOR,
         0,
-        9125,
-        [Row(9123, messages.receipt(SALE, "sale", "paid", "A1-000123", 9123, "A1", wall_ms("2026-11-24T07:00:07Z")))],
+        9128,
+        [Row(9128, table_7())],
         more=False,
     ),
+    "answer-history": lambda: messages.answer(answered("query-history"), COORDINATOR, 9100, 9130, HISTORY, more=False),
     "answer-rejected": lambda: messages.answer(
         answered("query-rejected"),
         COORDINATOR,
@@ -132,7 +178,9 @@ WRITTEN: dict[str, Callable[[], bytes]] = {
         more=False,
     ),
     "answer-error": unknown_query,
-    "alert": lambda: messages.alert(conflict()),
+    "alert": lambda: active(CONFLICT, "07:00:08", 9124),
+    "alert-oversell": lambda: active(OVERSELL, "07:12:00", 9132),
+    "alert-recount": lambda: active(RECOUNT, "07:12:00", 9130),
 }
 
 

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -11,6 +12,10 @@ import pytest
 from appliance.contract import limits
 from appliance.contract.messages import What, read_query
 from appliance.contract.operations import identify, read_message, read_operation
+from appliance.settings import StockSettings
+from appliance.stock import alerts, order, reconcile
+from appliance.stock.operation import Expire, Line, Receipt, ReceiptKind, Status
+from appliance.stock.receipts import EXPIRED, Settled, expire, settle
 from appliance.stock.sequence import Place
 from tests.contract.golden import CONTRACT
 
@@ -64,10 +69,74 @@ def test_the_limits_in_words_are_those_of_the_code() -> None:
     assert rows["a SKU"] == f"{limits.SKU_BYTES_MAX} bytes"
     assert rows["any text for people"].startswith(f"{limits.TEXT_MAX} characters")
     assert rows["`parents` of a fork"] == str(limits.PARENTS_MAX)
+    assert rows["a count's `took_ms`"] == f"{limits.TOOK_MS_MAX // (24 * 3600 * 1000)} days"
+    assert rows["codes in a line's `marks`"] == str(limits.LINES_MAX)
+    assert rows["sides that an alert names"] == str(alerts.SIDES_MAX)
     assert rows["rows of an answer's page"] == str(limits.QUERY_LIMIT_MAX)
     assert limits.SEQ_MAX == 2**53 - 1
     assert limits.MONEY_MAX == 10**15
     assert limits.REJECTED_WINDOW == 32
+
+
+def test_the_rules_in_words_have_the_numbers_of_the_code() -> None:
+    hours = StockSettings.model_fields["reserve_hours"].default
+    assert f"`STOCK_STOCK__RESERVE_HOURS` ({hours})" in section("`receipt`")
+    assert f"less than {order.CLOSE_MS // 1000} s lie between" in section("`count`")
+    assert set(re.findall(r"`(pcs|[A-Z0-9]{2,3})`", section("`move`"))) == reconcile.PIECES
+
+
+RECEIPT = Receipt("R1", ReceiptKind.SALE, Status.OPEN, (Line("A", 1000),))
+OTHER_GOODS = replace(RECEIPT, status=Status.PAID, lines=(Line("B", 1000),))
+COLUMNS = ("open", "paid", "cancelled", "its hours are over")
+
+
+def come_to(state: str, happens: str) -> Settled:
+    """Let something happen to a receipt in a state."""
+    before = {
+        "not known": None,
+        "open": settle(RECEIPT, "A1", 0, None).state,
+        "paid": settle(replace(RECEIPT, status=Status.PAID), "A1", 0, None).state,
+        "cancelled": settle(replace(RECEIPT, status=Status.CANCELLED), "A1", 0, None).state,
+    }
+    before["expired"] = expire(Expire("R1", 1), before["open"]).state
+    if happens == "its hours are over":
+        return expire(Expire("R1", 1), before[state])
+    return settle(replace(RECEIPT, status=Status(happens)), "A1", 0, before[state])
+
+
+def cells() -> Iterator[tuple[str, str, str]]:
+    """Yield the cells of the table of a receipt's states: the state, what happens, what comes of it."""
+    row = r"^\| ([a-z ]+) \|" + r" ([^|]*)\|" * len(COLUMNS) + "$"
+    rows = re.findall(row, section("`receipt`"), re.MULTILINE)
+    for state, *cells in rows[1:]:
+        yield from ((state, happens, cell.strip()) for happens, cell in zip(COLUMNS, cells, strict=True))
+
+
+@pytest.mark.parametrize(("state", "happens", "cell"), list(cells()))
+def test_a_receipt_comes_to_what_the_table_says(state: str, happens: str, cell: str) -> None:
+    settled = come_to(state, happens)
+    bold = re.match(r"\*\*(\w+)\*\*", cell)
+    assert (settled.state.state if settled.state else None) == (bold[1] if bold else None)
+    assert bool(settled.moved) == (bold is not None and bold[1] == "paid")
+    # An expiry's alert is raised by the rules around it; in a cell of more than one case, the first is looked at.
+    assert bool(settled.conflict) == (", alert" in cell.split(";")[0] and happens != "its hours are over")
+
+
+def test_the_table_of_a_receipt_s_states_is_whole() -> None:
+    assert len(list(cells())) == len(("not known", *Status, EXPIRED)) * len(COLUMNS)
+
+
+def test_an_edit_that_is_lower_does_not_count() -> None:
+    for state in ("open", "expired"):
+        before = come_to(state, "open").state
+        assert settle(replace(RECEIPT, edit=0), "A2", 0, before).state is None
+        assert settle(RECEIPT, "A0", 0, before).state is None
+        assert settle(RECEIPT, "A2", 0, before).state is not None
+
+
+def test_other_goods_of_a_paid_receipt_are_moved_too_with_an_alert() -> None:
+    settled = settle(OTHER_GOODS, "A2", 0, come_to("not known", "paid").state)
+    assert (dict(settled.moved), bool(settled.conflict)) == ({"B": -1000}, True)
 
 
 def test_the_one_line_till_is_legal() -> None:

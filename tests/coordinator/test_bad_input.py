@@ -66,7 +66,7 @@ def test_too_large_a_message_keeps_its_head(shop: Shop) -> None:
 def test_quarantine_of_one_device_is_bounded_and_its_alert_goes_on_counting(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("appliance.ledger.turn.QUARANTINE_MAX", 3)
+    monkeypatch.setattr("appliance.ledger.notices.QUARANTINE_MAX", 3)
     for number in range(5):
         shop.say("A1", b"rubbish %d" % number)
     assert [head for *_, head in _quarantine(shop)] == [b"rubbish 2", b"rubbish 3", b"rubbish 4"]

@@ -130,8 +130,7 @@ def test_history_of_a_sku_is_one_chain_back_to_its_beginning(shop: Shop) -> None
     )
     assert found == [
         ("A", 1, 0, -1000, 0),
-        ("A", 3, 0, -1000, 1),
-        ("A", 3, 2, -2000, 1),
+        ("A", 3, 0, -3000, 1),
         ("A", 4, 0, -1000, 3),
         ("B", 2, 0, -1000, 0),
         ("B", 3, 1, -1000, 2),

@@ -24,17 +24,17 @@ def test_shop_comes_right_after_every_fault(tmp_path: Path, seed: int) -> None:
     world = _run(tmp_path / "shop", seed)
     try:
         world.check()
-        assert world.faults.keys() >= {"drop", "lost"}, "nothing went wrong: the seed has shown nothing"
+        assert min(world.faults["drop"], world.network.lost) > 0, "nothing went wrong: the seed has shown nothing"
     finally:
-        world.close()
+        world.network.close()
 
 
 def test_one_seed_is_one_history_and_another_seed_another(tmp_path: Path) -> None:
     runs = {name: _run(tmp_path / name, seed) for name, seed in (("a", 7), ("b", 7), ("c", 8))}
-    traces = {name: world.trace.hexdigest() for name, world in runs.items()}
+    traces = {name: world.network.trace.hexdigest() for name, world in runs.items()}
     ledgers = {}
     for name, world in runs.items():
-        world.close()
+        world.network.close()
         statement = "SELECT epoch, seq, tag, run, shop_ms, seen, is_uncertain, code, same_as FROM txn ORDER BY revision"
         ledgers[name] = rows(tmp_path / name / "box", statement)
     assert traces["a"] == traces["b"] != traces["c"]

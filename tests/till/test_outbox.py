@@ -82,6 +82,21 @@ def test_an_outbox_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         Outbox(tmp_path / "A1.outbox", "A1", Chance(8))
 
 
+def test_an_outbox_of_an_older_version_is_brought_up_to_date_with_all_that_waits_in_it(
+    reopen: Opener, tmp_path: Path
+) -> None:
+    kept = add(reopen(), 3)
+    reopen().close()
+    with apsw.Connection(str(tmp_path / "A1.outbox")) as db:
+        db.execute("ALTER TABLE epoch DROP COLUMN why")
+        db.pragma("user_version", 1)
+    db.close()
+    outbox = reopen()
+    assert tags(outbox) == [operation.tag for operation in kept]
+    assert acknowledge(outbox, 3, "f" * 16) is Fork.FOREIGN_TAG
+    assert tags(reopen()) == [operation.tag for operation in kept]
+
+
 def test_safe_0_keeps_everything_that_is_acked(reopen: Opener) -> None:
     outbox = reopen()
     kept = add(outbox, 5)
@@ -393,3 +408,53 @@ def test_a_transaction_that_fails_half_way_changes_nothing(tmp_path: Path, step:
 def test_the_file_can_be_read_with_any_json_reader(reopen: Opener) -> None:
     [kept] = add(reopen(), 1)
     assert orjson.loads(kept.encoded)["type"] == "move"
+
+
+def test_a_fork_for_a_history_gap_says_so_in_operation_1_and_in_no_other(reopen: Opener) -> None:
+    outbox = reopen()
+    kept = add(outbox, 4)
+    acknowledge(outbox, 2, kept[1].tag, safe=2)
+    assert acknowledge(outbox, 1, kept[0].tag) is Fork.HISTORY_GAP
+    assert [operation.get("why") for operation in held(outbox)] == ["history-gap", None]
+
+
+def test_a_fork_for_another_reason_says_none(reopen: Opener) -> None:
+    outbox = reopen()
+    add(outbox, 2)
+    assert acknowledge(outbox, 2, "f" * 16) is Fork.FOREIGN_TAG
+    assert all("why" not in operation for operation in held(outbox))
+
+
+def test_a_history_gap_with_nothing_kept_is_told_by_the_next_operation_even_after_a_restart(reopen: Opener) -> None:
+    outbox = reopen()
+    kept = add(outbox, 2)
+    acknowledge(outbox, 2, kept[1].tag, safe=2)
+    assert acknowledge(outbox, 0, None) is Fork.HISTORY_GAP
+    assert held(outbox) == []
+    outbox = reopen()
+    add(outbox, 2)
+    assert [operation.get("why") for operation in held(outbox)] == ["history-gap", None]
+
+
+def test_a_history_gap_that_was_not_acked_is_told_again_by_the_next_fork_and_else_it_is_not(reopen: Opener) -> None:
+    outbox = reopen()
+    kept = add(outbox, 4)
+    acknowledge(outbox, 2, kept[1].tag, safe=2)
+    acknowledge(outbox, 1, kept[0].tag)
+    acknowledge(outbox, 1, "f" * 16)
+    assert [operation.get("why") for operation in held(outbox)] == ["history-gap", None]
+    acknowledge(outbox, 1, kept[2].tag)
+    acknowledge(outbox, 2, "f" * 16)
+    assert [operation.get("why") for operation in held(outbox)] == [None, None]
+
+
+def test_a_history_gap_concerns_the_ledger_that_has_it_and_no_other(reopen: Opener) -> None:
+    outbox = reopen()
+    outbox.bind(LEDGER)
+    kept = add(outbox, 4)
+    acknowledge(outbox, 2, kept[1].tag, safe=2)
+    acknowledge(outbox, 1, kept[0].tag)
+    outbox.accept(OTHER)
+    assert [operation.get("why") for operation in held(outbox)] == [None, None]
+    outbox.accept(LEDGER)
+    assert [operation.get("why") for operation in held(outbox)] == ["history-gap", None]

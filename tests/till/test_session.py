@@ -42,7 +42,10 @@ def test_it_subscribes_to_the_few_topics_of_a_till_and_never_to_balances(seat: S
     [subscribe] = desk.session.outputs()
     assert isinstance(subscribe, Subscribe)
     leaves = [topic.removeprefix("stock/v1/shop/") for topic in subscribe.topics]
-    assert leaves == ["coordinator", "tick", "changes", "device/A1/ack", "device/A1/answer"]
+    assert leaves == [
+        *("coordinator", "tick", "changes", "device/A1/ack", "device/A1/answer"),
+        *("alert/+", "device/+/state"),
+    ]
 
 
 def test_state_is_published_only_when_the_subscriptions_stand(seat: Seat) -> None:
@@ -113,7 +116,7 @@ def test_the_coordinator_can_read_every_operation_that_is_sent(seat: Seat) -> No
     desk.session.wanted(drafts.item(MILK, {"name": "Молоко", "unit": "pcs", "price_minor": 8990}), desk.now_ms)
     line = {"sku": MILK, "qty": 2, "price_minor": 8990, "amount_minor": 17980}
     header = {"number": "A1-1", "total_minor": 17980}
-    desk.session.wanted(drafts.receipt("r-1", "sale", [line], header), desk.now_ms, "2026-11-24T10:00:01+03:00")
+    desk.session.wanted(drafts.receipt("r-1", "sale", "paid", [line], header), desk.now_ms, "2026-11-24T10:00:01+03:00")
     desk.sell()
     desk.collect()
     kinds = []
@@ -508,8 +511,8 @@ def test_what_is_unreadable_says_nothing(seat: Seat, payload: bytes) -> None:
         (drafts.move("x" * 129, "1", "receive"), "at most 128"),
         (drafts.move(MILK, "1", "sale"), "negative"),
         (drafts.move(MILK, "1", "theft"), "write one of"),
-        (drafts.receipt("r-1", "sale", [{"sku": "x", "qty": 1}] * 501, {}), "at most 500"),
-        (drafts.receipt("r/1", "sale", [], {}), "UUID"),
+        (drafts.receipt("r-1", "sale", "paid", [{"sku": "x", "qty": 1}] * 501, {}), "at most 500"),
+        (drafts.receipt("r/1", "sale", "paid", [], {}), "UUID"),
         (drafts.item("x", {"barcodes": ["9" * 1000] * 70}), "split it"),
         (drafts.item("x", {"price_minor": 0.5}), "whole number"),
     ],
@@ -536,7 +539,7 @@ def test_a_fraction_of_what_is_counted_in_pieces_is_prevented(seat: Seat) -> Non
         desk.sell("0.5")
     line = {"sku": "new", "qty": "0.5", "unit": "pcs"}
     with pytest.raises(ValueError, match="counted in pcs"):
-        desk.session.wanted(drafts.receipt("r-1", "sale", [line], {}), desk.now_ms)
+        desk.session.wanted(drafts.receipt("r-1", "sale", "paid", [line], {}), desk.now_ms)
     desk.session.wanted(drafts.item(MILK, {"unit": "kg"}), desk.now_ms)
     assert desk.sell("0.5").seq == 3
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from appliance.till import OutboxError, Till
+from appliance.till import NoAnswer, OutboxError, Till
+from tests.box import PASSWORD, Box
 from tests.till.desk import MILK
 from tests.waiting import wait_until
 
 
-def make_till(port: int, path: Path, device: str = "A1") -> Till:
-    return Till(host="127.0.0.1", port=port, shop="shop", device=device, password="secret", path=path)
+def make_till(port: int, path: Path, device: str = "A1", password: str = "secret") -> Till:
+    return Till(host="127.0.0.1", port=port, shop="shop", device=device, password=password, path=path)
 
 
 def test_a_till_sells_without_a_network_and_remembers_after_a_restart(free_port: int, tmp_path: Path) -> None:
@@ -30,6 +31,76 @@ def test_a_till_sells_without_a_network_and_remembers_after_a_restart(free_port:
         assert balance is not None
         assert (balance.on_hand, till.pending, till.rejected) == ("11", 7, [])
         assert till.skus() == [MILK]
+
+
+def test_open_receipts_and_counts_show_without_a_network(free_port: int, tmp_path: Path) -> None:
+    with make_till(free_port, tmp_path / "A1.outbox") as till:
+        till.count(MILK, "20")
+        tab = till.receipt([{"sku": MILK, "qty": "2"}], status="open", table="7")
+        assert till.receipt([{"sku": MILK, "qty": "3"}], status="open", receipt=tab) == tab
+        other = till.receipt([{"sku": MILK, "qty": "1"}], status="open")
+        balance = till.balance(MILK)
+        assert balance is not None
+        assert (balance.on_hand, balance.reserved, balance.available) == ("20", "4", "16")
+        till.cancel(other)
+        till.receipt([{"sku": MILK, "qty": "3"}], receipt=tab)
+        counting = till.begin_count()
+        counting.count("salt", "3", includes_reserved=True)
+        counting.count("tea", "0.5")
+        till.acknowledge("fork-a1")
+        balance = till.balance(MILK)
+        assert balance is not None
+        assert balance.text == "17, coordinator not heard since this till started"
+        assert (balance.reserved, till.pending, till.alerts) == ("0", 9, [])
+
+
+def test_a_receipt_that_this_start_knows_nothing_of_is_not_edited_blindly(free_port: int, tmp_path: Path) -> None:
+    with make_till(free_port, tmp_path / "A1.outbox") as till:
+        with pytest.raises(ValueError, match="ask find_receipt"):
+            till.receipt([], status="open", receipt="tab-7")
+        till.receipt([], status="open", receipt="tab-7", edit=1)
+        till.receipt([], status="open", receipt="tab-7")
+        assert till.pending == 2
+
+
+def test_what_only_the_coordinator_knows_cannot_be_looked_up_offline(free_port: int, tmp_path: Path) -> None:
+    with make_till(free_port, tmp_path / "A1.outbox") as till:
+        with pytest.raises(NoAnswer, match="no connection"):
+            till.find_receipt("tab-7")
+        with pytest.raises(NoAnswer, match="no connection"):
+            till.history(MILK)
+
+
+def test_a_receipt_of_one_till_is_paid_on_another_and_its_story_read_there(tmp_path: Path) -> None:
+    with (
+        Box(tmp_path / "box") as box,
+        make_till(box.port, tmp_path / "H.outbox", "H", PASSWORD) as handheld,
+        make_till(box.port, tmp_path / "A1.outbox", "A1", PASSWORD) as desk,
+    ):
+        wait_until(lambda: handheld.is_connected and desk.is_connected)
+        handheld.count(MILK, "20")
+        tab = handheld.receipt([{"sku": MILK, "qty": "2"}], status="open", table="7")
+        assert handheld.wait_acked(30)
+        found = desk.find_receipt(tab, 30)
+        assert found is not None
+        assert (found.state, found.device) == ("open", "H")
+        assert desk.find_receipt("nobody-has-opened-it", 30) is None
+        desk.receipt(found.lines, receipt=tab)
+        assert desk.wait_acked(30)
+        assert [(entry.device, entry.cause, entry.on_hand) for entry in handheld.history(MILK, 30)] == [
+            ("H", "count", "20"),
+            ("H", "reserved", "20"),
+            ("A1", "sale", "18"),
+            ("A1", "released", "18"),
+        ]
+        desk.receipt([{"sku": MILK, "qty": "5"}], receipt=tab)
+        wait_until(lambda: handheld.alerts)
+        handheld.acknowledge(handheld.alerts[0].alert)
+        wait_until(lambda: not desk.alerts and not handheld.alerts)
+        wait_until(lambda: handheld.freshness.text == "")
+        desk.close()
+        wait_until(lambda: handheld.freshness.unheard)
+        assert handheld.freshness.text.startswith("A1 not seen for")
 
 
 def test_a_till_that_nobody_hears_says_why(free_port: int, tmp_path: Path) -> None:

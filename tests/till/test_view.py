@@ -23,8 +23,8 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk.outbox.close()
 
 
-def row(sku: str, on_hand: str, rev: int) -> Row:
-    said = {"sku": sku, "on_hand": on_hand, "reserved": "0", "available": on_hand, "counted": True, "rev": rev}
+def row(sku: str, on_hand: str, rev: int, *, reserved: str = "0") -> Row:
+    said = {"sku": sku, "on_hand": on_hand, "reserved": reserved, "counted": True, "rev": rev}
     return Row(rev, orjson.dumps(said))
 
 
@@ -101,8 +101,8 @@ def test_an_own_sale_shows_without_any_coordinator(tmp_path: Path) -> None:
 
 def test_a_receipt_moves_each_of_its_lines_and_a_kits_parts(desk: Desk) -> None:
     kit = {"sku": "kit", "qty": 2, "components": [{"sku": "cup", "qty": 1}, {"sku": "tea", "qty": "0.15"}]}
-    desk.session.wanted(drafts.receipt("r-1", "sale", [{"sku": MILK, "qty": 3}, kit], {}), desk.now_ms)
-    desk.session.wanted(drafts.receipt("r-2", "return", [{"sku": MILK, "qty": 1}], {}), desk.now_ms)
+    desk.session.wanted(drafts.receipt("r-1", "sale", "paid", [{"sku": MILK, "qty": 3}, kit], {}), desk.now_ms)
+    desk.session.wanted(drafts.receipt("r-2", "return", "paid", [{"sku": MILK, "qty": 1}], {}), desk.now_ms)
     shown = {sku: on_hand(desk, sku) for sku in desk.session.view.skus()}
     assert shown == {MILK: "-2", "cup": "-2", "tea": "-0.3"}
 

@@ -65,19 +65,21 @@ CREATE TABLE txn (
     is_uncertain INTEGER NOT NULL,
     at_ms        INTEGER,                 -- the device's own wall clock, for people only
     at_offset_s  INTEGER,
+    receipt      INTEGER REFERENCES receipt,
     code         INTEGER REFERENCES word, -- why it was rejected; NULL: applied
     same_as      INTEGER,                 -- the revision that applied it under an earlier epoch's name
     UNIQUE (epoch, seq)
 ) STRICT;
 
--- What a revision did to a SKU. on_hand is the sum of these, and a balance never changes without one.
+-- What a revision did to a SKU. on_hand and reserved are the sums of these, and never change without one.
 CREATE TABLE entry (
-    revision     INTEGER NOT NULL REFERENCES txn,
-    n            INTEGER NOT NULL,
-    sku          INTEGER NOT NULL REFERENCES sku,
-    effect_milli INTEGER NOT NULL,
-    cause        INTEGER NOT NULL REFERENCES word,
-    previous     INTEGER NOT NULL,        -- the SKU's revision before: a history is walked without an index over it
+    revision       INTEGER NOT NULL REFERENCES txn,
+    n              INTEGER NOT NULL,
+    sku            INTEGER NOT NULL REFERENCES sku,
+    effect_milli   INTEGER NOT NULL,
+    reserved_milli INTEGER NOT NULL,
+    cause          INTEGER NOT NULL REFERENCES word,
+    previous       INTEGER NOT NULL,      -- the SKU's revision before: a history is walked without an index over it
     PRIMARY KEY (revision, n)
 ) STRICT, WITHOUT ROWID;
 
@@ -86,33 +88,74 @@ CREATE TABLE sku (
     code           TEXT NOT NULL UNIQUE,
     on_hand_milli  INTEGER NOT NULL,
     reserved_milli INTEGER NOT NULL,
-    is_counted     INTEGER NOT NULL,
+    is_stocked     INTEGER NOT NULL,      -- it was received or counted once
+    newest_count   INTEGER NOT NULL,      -- the revision of its anchor; 0 when it was never counted
     revision       INTEGER NOT NULL,      -- the last that changed it
     wall_ms        INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX sku_by_revision ON sku (revision);
 
+-- A count of one SKU; the one that `sku.newest_count` names is its anchor.
+CREATE TABLE count (
+    revision          INTEGER PRIMARY KEY REFERENCES txn,
+    counted_milli     INTEGER NOT NULL,
+    took_ms           INTEGER NOT NULL,
+    includes_reserved INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE item (
-    sku      INTEGER PRIMARY KEY REFERENCES sku,
-    revision INTEGER NOT NULL,
-    details  TEXT NOT NULL                -- the wire's JSON object without sku and rev
+    sku       INTEGER PRIMARY KEY REFERENCES sku,
+    revision  INTEGER NOT NULL,
+    unit      TEXT NOT NULL,
+    low_milli INTEGER,
+    details   TEXT NOT NULL               -- the wire's JSON object without sku and rev
 ) STRICT;
 CREATE INDEX item_by_revision ON item (revision);
 
 -- A receipt counts once for ever, so this outlives its text.
 CREATE TABLE receipt (
-    id       INTEGER PRIMARY KEY,
-    receipt  TEXT NOT NULL UNIQUE,
-    kind     INTEGER NOT NULL REFERENCES word,
-    state    INTEGER NOT NULL REFERENCES word,
-    number   TEXT NOT NULL,
-    revision INTEGER NOT NULL             -- the last that changed it
+    id        INTEGER PRIMARY KEY,
+    receipt   TEXT NOT NULL UNIQUE,
+    kind      TEXT NOT NULL,
+    state     TEXT NOT NULL,
+    number    TEXT NOT NULL,
+    edit      INTEGER NOT NULL,           -- of the open that won
+    device    TEXT NOT NULL,              -- who put it into its state
+    opened_ms INTEGER,                    -- shop time; NULL unless it is open
+    revision  INTEGER NOT NULL            -- the last that changed it
 ) STRICT;
+CREATE INDEX receipt_by_opened ON receipt (opened_ms) WHERE opened_ms IS NOT NULL;
 
-CREATE TABLE receipt_goods (
-    receipt INTEGER NOT NULL REFERENCES receipt,
-    goods   TEXT NOT NULL,                -- digest of the lines that were moved
-    PRIMARY KEY (receipt, goods)
+-- What moved a receipt's goods. More than one is a conflict.
+CREATE TABLE payment (
+    receipt  INTEGER NOT NULL REFERENCES receipt,
+    revision INTEGER NOT NULL REFERENCES txn,
+    goods    TEXT NOT NULL,               -- digest of what was moved
+    PRIMARY KEY (receipt, revision)
+) STRICT, WITHOUT ROWID;
+
+-- What an open receipt holds.
+CREATE TABLE reserved (
+    receipt   INTEGER NOT NULL REFERENCES receipt,
+    sku       INTEGER NOT NULL REFERENCES sku,
+    qty_milli INTEGER NOT NULL,
+    PRIMARY KEY (receipt, sku)
+) STRICT, WITHOUT ROWID;
+
+-- What came back of a sale, which may itself be unknown as yet.
+CREATE TABLE returned (
+    sale      TEXT NOT NULL,
+    sku       TEXT NOT NULL,
+    qty_milli INTEGER NOT NULL,
+    PRIMARY KEY (sale, sku)
+) STRICT, WITHOUT ROWID;
+
+-- How often a receipt sold a marked item, less how often it took it back.
+CREATE TABLE mark_use (
+    mark    TEXT NOT NULL,
+    receipt TEXT NOT NULL,
+    uses    INTEGER NOT NULL,
+    PRIMARY KEY (mark, receipt)
 ) STRICT, WITHOUT ROWID;
 
 -- The operation as it came: receipts, what was rejected and why, and what came without a tag.
@@ -135,8 +178,8 @@ CREATE INDEX quarantine_by_device ON quarantine (device);
 
 CREATE TABLE alert (
     alert    TEXT PRIMARY KEY,
-    kind     INTEGER NOT NULL REFERENCES word,
-    status   INTEGER NOT NULL REFERENCES word,
+    kind     TEXT NOT NULL,
+    status   TEXT NOT NULL,               -- active, or acknowledged while its cause lasts
     since_ms INTEGER NOT NULL,            -- wall clock
     revision INTEGER NOT NULL,
     times    INTEGER NOT NULL,            -- how often it was raised since it last was acknowledged
