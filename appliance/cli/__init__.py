@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from appliance.cli import balance, config, run, status
+from appliance.cli import alert, balance, config, explain, run, status, verify
 from appliance.cli.failure import Failure
 
 app = typer.Typer(
@@ -21,6 +21,9 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("status")(status.status)
 app.command("balance")(balance.balance)
+app.command("explain")(explain.explain)
+app.command("verify")(verify.verify)
+app.add_typer(alert.app, name="alert")
 app.command("check-config")(config.check_config)
 app.command("version")(config.version)
 

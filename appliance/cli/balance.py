@@ -4,12 +4,12 @@ from typing import Annotated
 
 import orjson
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from appliance.cli import asking
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import NOT_FOUND, Failure
+from appliance.cli.screen import screen
 from appliance.ledger import report
 
 
@@ -37,4 +37,4 @@ def balance(
     for row in found:
         note = "" if row["counted"] else " (never received or counted)"
         table.add_row(row["sku"], row["on_hand"], row["reserved"], row["available"], f"{row['at']}{note}")
-    Console().print(table)
+    screen().print(table)
