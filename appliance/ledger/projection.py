@@ -19,33 +19,59 @@ class Projection:
         self._reader = reader
 
     def matching(self, topic_filter: str) -> Iterator[tuple[str, bytes]]:
-        """Walk the retained messages whose topics an MQTT filter matches, as (topic, payload)."""
+        """Walk the retained messages whose topics an MQTT filter matches, as (topic, payload).
+
+        Only a wildcard where the name stands makes it a walk through a table.
+        """
         if not topic_filter.startswith(self._topics.root):
             return
-        match topic_filter.removeprefix(self._topics.root).split("/"):
-            case ["balance", "+"] | ["balance", "#"]:
-                for balance in self._reader.all_balances():
-                    yield self._topics.balance(balance.sku), messages.balance(balance)
-            case ["balance", level] if (found := self._reader.balance(_sku(level))) is not None:
-                yield topic_filter, messages.balance(found)
-            case ["item", "+"] | ["item", "#"]:
-                for sku, message in self._reader.all_items():
-                    yield self._topics.item(sku), message
-            case ["item", level] if (item := self._reader.item(_sku(level))) is not None:
-                yield topic_filter, item
-            case ["device", device, "ack" | "+" | "#"] if (ack := self._reader.ack(device)) is not None:
-                yield self._topics.device(device, "ack"), messages.ack(ack)
-            case ["alert", level]:
-                for alert in self._reader.alerts():
-                    if level in ("+", "#", alert.alert):
-                        yield self._topics.alert(alert.alert), messages.alert(alert)
+        levels = topic_filter.removeprefix(self._topics.root).split("/")
+        match _spread(levels, 2):
+            case [kind, name]:
+                if kind in ("balance", "+"):
+                    yield from self._balances(name)
+                if kind in ("item", "+"):
+                    yield from self._items(name)
+                if kind in ("alert", "+"):
+                    yield from self._alerts(name)
+        match _spread(levels, 3):
+            case ["device" | "+", name, "ack" | "+"]:
+                yield from self._acks(name)
 
     def everything(self) -> Iterator[tuple[str, bytes]]:
         """Walk all retained messages that the ledger answers for."""
-        for topic_filter in ("balance/+", "item/+", "alert/+"):
-            yield from self.matching(self._topics.root + topic_filter)
-        for device, ack in self._reader.all_acks():
-            yield self._topics.device(device, "ack"), messages.ack(ack)
+        return self.matching(f"{self._topics.root}#")
+
+    def _balances(self, level: str) -> Iterator[tuple[str, bytes]]:
+        found = self._reader.all_balances() if level == "+" else [self._reader.balance(_sku(level))]
+        for balance in found:
+            if balance is not None:
+                yield self._topics.balance(balance.sku), messages.balance(balance)
+
+    def _items(self, level: str) -> Iterator[tuple[str, bytes]]:
+        if level == "+":
+            for sku, message in self._reader.all_items():
+                yield self._topics.item(sku), message
+        elif (item := self._reader.item(_sku(level))) is not None:
+            yield self._topics.item(_sku(level)), item
+
+    def _alerts(self, level: str) -> Iterator[tuple[str, bytes]]:
+        for alert in self._reader.alerts():
+            if level in ("+", alert.alert):
+                yield self._topics.alert(alert.alert), messages.alert(alert)
+
+    def _acks(self, level: str) -> Iterator[tuple[str, bytes]]:
+        found = self._reader.all_acks() if level == "+" else [(level, self._reader.ack(level))]
+        for device, ack in found:
+            if ack is not None:
+                yield self._topics.device(device, "ack"), messages.ack(ack)
+
+
+def _spread(levels: list[str], depth: int) -> list[str] | None:
+    """Return a filter's levels as far as it matches topics of this many, with "+" for what its "#" leaves open."""
+    if levels[-1] == "#":
+        levels = [*levels[:-1], *["+"] * (depth - len(levels) + 1)]  # "A/#" matches "A", too.
+    return levels if len(levels) == depth else None
 
 
 def _sku(level: str) -> str:
