@@ -1,11 +1,14 @@
 """What the coordinator says, read by a till: the reading half of `contract.messages`.
 
 A till is told by many versions of the coordinator, and by whatever else may publish in a badly kept shop; what it
-cannot read says nothing, so every reader returns None for it and none raises. Unknown keys are ignored.
+cannot read says nothing, so a reader of a payload returns None for it. A reader of a row of one raises Rejected, and
+whoever reads the rows leaves that one out: one that it cannot read must not hide the others. Unknown keys are ignored.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TypeVar
 
 import orjson
@@ -15,9 +18,11 @@ from appliance.contract.limits import PAYLOAD_MAX, SEQ_MAX
 from appliance.contract.messages import Ack, Refusal, Rejection
 from appliance.contract.topics import check_sku
 from appliance.stock.errors import Rejected
-from appliance.stock.quantity import parse_qty
 
 T = TypeVar("T")
+
+_BALANCE = re.compile(r"-?[0-9]{1,13}(\.[0-9]{1,3})?", re.ASCII)
+"""A sum of quantities may be far larger than any of them (wire contract, "Values"): it comes to at most 9 * 10^12."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +65,12 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What the commits after revision `since` and through `to` have changed."""
+    """What the commits after revision `since` and through `to` have changed. items: balances, read by whoever asked."""
 
     run: str
     since: int
     to: int
-    items: tuple[Balance, ...]
+    items: tuple[Fields, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +192,7 @@ def read_ack(payload: bytes) -> Told | None:
 
 def read_changes(payload: bytes) -> Changes | None:
     def read(fields: Fields) -> Changes:
-        items = tuple(read_balance(item) for item in _objects(fields, "items"))
-        return Changes(fields.text("run"), _integer(fields, "from"), _integer(fields, "to"), items)
+        return Changes(fields.text("run"), _integer(fields, "from"), _integer(fields, "to"), _objects(fields, "items"))
 
     return _read(payload, read)
 
@@ -277,8 +281,8 @@ def read_balance(fields: Fields) -> Balance:
     """Return a balance of a page or of `changes`. Raises Rejected."""
     return Balance(
         sku=fields.checked("sku", check_sku),
-        on_hand_milli=fields.checked("on_hand", parse_qty),
-        reserved_milli=fields.checked("reserved", parse_qty),
+        on_hand_milli=fields.checked("on_hand", _parse_balance),
+        reserved_milli=fields.checked("reserved", _parse_balance),
         counted=fields.flag("counted", default=False),
         rev=_integer(fields, "rev"),
     )
@@ -287,6 +291,13 @@ def read_balance(fields: Fields) -> Balance:
 def read_unit(fields: Fields) -> Unit:
     """Return what an item of a page says of its unit. Raises Rejected."""
     return Unit(fields.checked("sku", check_sku), fields.text("unit", default="pcs"), _integer(fields, "rev"))
+
+
+def _parse_balance(value: object) -> int:
+    """Return a balance in thousandths."""
+    if not isinstance(value, str) or _BALANCE.fullmatch(value) is None:
+        raise Rejected("bad-quantity", f"{value!r:.80} is not a balance: write a decimal below 10000000000000")
+    return int(Decimal(value) * 1000)
 
 
 def _told(fields: Fields) -> Told:

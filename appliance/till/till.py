@@ -329,7 +329,9 @@ class Till:
         client = self._new_client()
         try:
             client.connect(*self._address, keepalive=KEEPALIVE_S)
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            # Nobody is there, or (ValueError) no address can be so: a person reads it and mends the setting, and the
+            # till goes on selling meanwhile.
             self._note_fault(f"{self._address[0]}:{self._address[1]}: {error}")
             return False
         self._is_over.clear()

@@ -142,7 +142,7 @@ class Feed(Generic[R]):
         missed, self._missed = self._missed, None
         return self.ask(now_ms) if missed is not None and self.lacks(*missed) else None
 
-    def changed(self, run: str, since: int, to: int, rows: Iterable[R]) -> bool:
+    def changed(self, run: str, since: int, to: int, items: Iterable[Fields]) -> bool:
         """Apply what commits after `since` and through `to` changed.
 
         Returns whether something before that was missed, so that one must ask.
@@ -151,8 +151,8 @@ class Feed(Generic[R]):
             self._missed = (run, to)
             return True
         if to > self.rev:
-            for row in rows:
-                self.put(row)
+            for fields in items:
+                self._put(self.rows, fields, is_same_run=True)
             self.rev = to
         return False
 
@@ -168,7 +168,7 @@ class Feed(Generic[R]):
         try:
             row = self._read(fields)
         except Rejected:
-            return  # A row that a newer coordinator writes in a way unknown here; the others are none the worse.
+            return  # A newer coordinator writes it in a way unknown here; the other rows are none the worse.
         if is_same_run:
             self._newer(target, row)
         else:

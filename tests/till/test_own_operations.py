@@ -127,7 +127,7 @@ def test_a_sku_that_moved_here_while_it_was_counted_is_to_be_counted_again(desk:
     assert shown(desk)[0] == "7"
 
 
-@pytest.mark.parametrize(("counted", "remedy"), [("-1", "less than nothing"), ("x", "decimal"), ("0.5", "in pcs")])
+@pytest.mark.parametrize(("counted", "remedy"), [("-1", "counted.*-1"), ("x", "decimal"), ("0.5", "in pcs")])
 def test_a_count_that_cannot_be_is_prevented(desk: Desk, counted: str, remedy: str) -> None:
     desk.session.wanted(drafts.item(MILK, {"unit": "pcs"}), desk.now_ms)
     with pytest.raises(ValueError, match=remedy):

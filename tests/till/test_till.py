@@ -109,6 +109,17 @@ def test_a_till_that_nobody_hears_says_why(free_port: int, tmp_path: Path) -> No
         assert f"127.0.0.1:{free_port}" in str(till.fault)
 
 
+@pytest.mark.parametrize(("host", "port"), [("", 1883), ("a" * 64 + ".local", 1883), ("127.0.0.1", 70_000)])
+def test_an_address_that_cannot_be_one_is_a_fault_to_read_and_the_till_goes_on(
+    tmp_path: Path, host: str, port: int
+) -> None:
+    with Till(host=host, port=port, shop="shop", device="A1", password="x", path=tmp_path / "A1.outbox") as till:
+        wait_until(lambda: till.fault)
+        assert f"{host}:{port}: " in str(till.fault)
+        till.sell(MILK, 1)
+        assert till.pending == 1
+
+
 def test_a_change_is_told_and_the_balance_can_be_read_there(free_port: int, tmp_path: Path) -> None:
     told: list[tuple[int, str]] = []
     with make_till(free_port, tmp_path / "A1.outbox") as till:

@@ -238,6 +238,16 @@ def test_units_come_from_the_catalogue_and_prevent_a_fraction(desk: Desk) -> Non
 def test_one_row_that_cannot_be_read_does_not_hide_the_others(desk: Desk) -> None:
     caught_up(desk, 6, Row(5, b'{"sku":"new","on_hand":[]}'), row(MILK, "12", 6))
     assert on_hand(desk) == "12"
+    changes(desk, 6, 8, Row(7, b'{"sku":"new","on_hand":7}'), row(MILK, "11", 8))
+    assert (on_hand(desk), on_hand(desk, "new"), asked(desk)) == ("11", None, [])
+
+
+@pytest.mark.parametrize("told", ["1999999998", "-8999999999999.999"])
+def test_a_balance_may_be_larger_than_any_quantity_that_made_it(desk: Desk, told: str) -> None:
+    caught_up(desk, 5, row(MILK, told, 5), row("bread", "1", 5))
+    assert on_hand(desk) == told
+    changes(desk, 5, 6, row("bread", told, 6, reserved="1999999998"))
+    assert on_hand(desk, "bread") == told
 
 
 def test_after_a_fork_what_the_ledger_holds_already_is_not_subtracted_again(desk: Desk) -> None:
