@@ -155,9 +155,10 @@ class Client:
         return None if body is None else Packet(head[0] >> 4, head[0] & 0x0F, body)
 
     def expect(self, kind: int) -> Packet:
-        """Return the next packet, which must be of this kind."""
+        """Return the next packet, which must be of this kind. Raises ConnectionError when the peer has closed."""
         found = self.read()
-        assert found is not None, f"the peer closed, expected a packet of type {kind}"
+        if found is None:
+            raise ConnectionAbortedError(f"the peer closed, expected a packet of type {kind}")
         assert found.kind == kind, f"{found}, expected a packet of type {kind}"
         return found
 
@@ -173,12 +174,13 @@ class Client:
         return self.expect(SUBACK).body[2:]
 
     def until_ping(self) -> list[Packet]:
-        """Return every packet that the peer sent before its answer to a PINGREQ."""
+        """Return every packet that the peer sent before its answer to a PINGREQ. Raises ConnectionError."""
         self.send(PING)
         found: list[Packet] = []
         while (one := self.read()) is not None and one.kind != PINGRESP:
             found.append(one)
-        assert one is not None, "the peer closed"
+        if one is None:
+            raise ConnectionAbortedError("the peer closed, expected a PINGRESP")
         return found
 
     def is_closed(self, deadline_s: float = DEADLINE_S) -> bool:
