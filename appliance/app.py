@@ -246,8 +246,11 @@ class _Turns:
     def run(self) -> None:
         """Take turns until `stop`, and then until nothing is left."""
         while True:
-            self._coordinator.has_inbox.wait(timeout=KEEP_TIME_MS / 1000)
-            is_stopping = self._stopping.is_set()  # Asked first: what is taken before `stop` is committed.
+            keep_in_ms = self._kept_ms + KEEP_TIME_MS - self._clock.shop_ms()
+            self._coordinator.has_inbox.wait(timeout=max(0, keep_in_ms) / 1000)
+            # Cleared before anything is looked at: what comes from here on wakes the next round.
+            self._coordinator.has_inbox.clear()
+            is_stopping = self._stopping.is_set()  # Asked before the turn: what was taken before `stop` is committed.
             self._rewrite_for_link()
             if not self._turn() and is_stopping:
                 break
@@ -277,7 +280,7 @@ class _Turns:
         for wait_s in chain(_DISK_RETRY_S, repeat(_DISK_RETRY_S[-1])):
             try:
                 taken = self._coordinator.turn()
-                if not taken and self._clock.shop_ms() - self._kept_ms >= KEEP_TIME_MS:
+                if self._clock.shop_ms() - self._kept_ms >= KEEP_TIME_MS:
                     self._kept_ms = self._clock.shop_ms()
                     self._writer.keep_time(self._kept_ms, synchronised_wall_ms())
                 return taken
@@ -298,6 +301,7 @@ class _Answers:
     def run(self) -> None:
         while not self._is_stopping:
             self._coordinator.has_questions.wait()
+            self._coordinator.has_questions.clear()
             self._coordinator.answer()
 
     def stop(self) -> None:

@@ -35,6 +35,7 @@ from appliance.contract.operations import (
     read_parents,
 )
 from appliance.contract.topics import SHOP_DEVICE, Topics
+from appliance.inbox import Inbox
 from appliance.stock import alerts
 from appliance.stock.alerts import Cleared, Raised
 from appliance.stock.errors import Rejected
@@ -46,8 +47,9 @@ from appliance.stock.stamps import Run, When, when
 
 log = logging.getLogger(__name__)
 
-TURN_MAX = 1000
-"""Deliveries of one turn. A turn of single sales then takes a fraction of a second, so that no till waits long."""
+TURN_BYTES = 64 * 1024
+"""Bytes of messages that one turn takes on: about 250 single sales, or 3 batches of a backlog. They commit in some 20 ms,
+so that a till that sells does not notice one that comes back; beyond 64 operations a commit gets no faster."""
 
 EXPIRY_LOOK_MS = 60_000
 """How often open receipts are looked through; a reservation lasts for hours."""
@@ -117,6 +119,8 @@ class Store(Protocol):
     def last_rev(self) -> int: ...
     @property
     def is_gap_unknown(self) -> bool: ...
+
+    def may_announce(self, shop_ms: int) -> bool: ...
 
     def turn(self, now_ms: int, wall_ms: int) -> AbstractContextManager[Turn]: ...
     def ack(self, device: str, epoch: str) -> Ack: ...
@@ -196,13 +200,14 @@ class Coordinator:
         self._projection = projection
         self._link = link
         self._clock = clock
-        self._inbox: deque[Work] = deque()
+        self._inbox: Inbox[Work] = Inbox()
         self._questions: deque[Delivery] = deque()
         self._reserve_ms = reserve_ms
         self._expired_ms = clock.shop_ms()
         self._rev = store.last_rev
         self.has_inbox = Event()
         self.has_questions = Event()
+        """Set when there is something for `turn`, or for `answer`. Whoever waits clears it, and only then calls."""
         if store.is_gap_unknown and not clock.is_synchronised():
             self.notice(alerts.clock())
 
@@ -211,7 +216,7 @@ class Coordinator:
     def take(self, delivery: Delivery) -> None:
         """Accept one message of a device. Never blocks; may be called from any thread."""
         if delivery.channel is not Channel.QUERY:
-            self._put(delivery)
+            self._put(delivery.device, delivery, len(delivery.payload))
         elif len(self._questions) < QUESTIONS_MAX:
             self._questions.append(delivery)
             self.has_questions.set()
@@ -224,14 +229,14 @@ class Coordinator:
         operation: as on the wire, without `seq` and `tag`. done: is told, in the turn's thread, that it is on the disk,
         or why it was rejected. May be called from any thread.
         """
-        self._put(_Order(operation, done))
+        self._put(SHOP_DEVICE, _Order(operation, done), 0)
 
     def notice(self, alert: Raised | Cleared) -> None:
         """Have an alert raised or cleared that no operation causes. May be called from any thread."""
-        self._put(alert)
+        self._put(SHOP_DEVICE, alert, 0)
 
-    def _put(self, work: Work) -> None:
-        self._inbox.append(work)
+    def _put(self, sender: str, work: Work, size: int) -> None:
+        self._inbox.put(sender, work, size)
         self.has_inbox.set()
 
     # --- reconcile and commit -----------------------------------------------------------------------------------------
@@ -241,8 +246,7 @@ class Coordinator:
 
         When the store raises, nothing has changed, nothing is settled, and all of it waits for the next turn.
         """
-        self.has_inbox.clear()
-        batch = [self._inbox.popleft() for _ in range(min(len(self._inbox), TURN_MAX))]
+        batch = self._inbox.take(TURN_BYTES)
         if self._inbox:
             self.has_inbox.set()
         is_expiry_due = self._clock.shop_ms() - self._expired_ms >= EXPIRY_LOOK_MS
@@ -251,19 +255,20 @@ class Coordinator:
         replies: dict[tuple[str, str | None], _Reply] = {}
         try:
             with self._store.turn(self._clock.shop_ms(), self._clock.wall_ms()) as turn:
-                for work in batch:
-                    self._reconcile(turn, work, replies)
+                for waiting in batch:
+                    self._reconcile(turn, waiting.work, replies)
                 if is_expiry_due:
                     self._expire(turn)
         except BaseException:
-            self._inbox.extendleft(reversed(batch))
+            self._inbox.put_back(batch)
             raise
         self._announce(turn.committed(), replies)
-        for work in batch:
-            if isinstance(work, Delivery):
-                work.settled()
-            elif isinstance(work, _Order):
-                work.done(work.verdict)
+        for waiting in batch:
+            match waiting.work:
+                case Delivery() as delivery:
+                    delivery.settled()
+                case _Order() as order:
+                    order.done(order.verdict)
         return len(batch)
 
     def _reconcile(self, turn: Turn, work: Work, replies: dict[tuple[str, str | None], _Reply]) -> None:
@@ -281,8 +286,12 @@ class Coordinator:
 
     def _expire(self, turn: Turn) -> None:
         """Release what open receipts have reserved for too long."""
-        self._expired_ms = turn.now_ms
-        for receipt, edit in turn.expiring(turn.now_ms - self._reserve_ms):
+        expiring = turn.expiring(turn.now_ms - self._reserve_ms)
+        if expiring:
+            self.has_inbox.set()  # One turn takes some; the next one looks for more.
+        else:
+            self._expired_ms = turn.now_ms
+        for receipt, edit in expiring:
             log.info("expired receipt=%s edit=%d", receipt, edit)
             self._commit_own(turn, {"type": "expire", "receipt": receipt, "edit": edit})
 
@@ -398,14 +407,20 @@ class Coordinator:
     # --- said without being asked -------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Tell the shop's time, which devices stamp their operations with, and how far it can be trusted."""
+        """Tell the shop's time, which devices stamp their operations with, and how far it can be trusted.
+
+        While the disk fails nothing is told that a power cut could make untrue: devices then stamp uncertainly.
+        """
+        now_ms = self._clock.shop_ms()
+        if not self._store.may_announce(now_ms):
+            return
         clock = "synchronised" if self._clock.is_synchronised() else "estimated"
         if clock != self._speaker.clock:
             self._speaker = replace(self._speaker, clock=clock)
             self.say_online()
             if clock == "synchronised":
                 self.notice(alerts.CLOCK_SET)
-        tick = messages.tick(self._speaker, self._clock.shop_ms(), self._rev)
+        tick = messages.tick(self._speaker, now_ms, self._rev)
         self._link.publish(self._topics.tick, tick, retain=False)
 
     def rewrite(self, retained: Iterable[str]) -> None:
@@ -432,7 +447,6 @@ class Coordinator:
 
     def answer(self) -> int:
         """Answer the questions that wait; return how many that were."""
-        self.has_questions.clear()
         count = len(self._questions)
         for _ in range(count):
             delivery = self._questions.popleft()

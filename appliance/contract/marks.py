@@ -5,10 +5,10 @@ know whether two of them are the same item asks here. The invariant: every form 
 (with separators or without, in brackets, behind a symbology prefix, with its crypto tail or cut off, and the short form
 of a tobacco pack), and different items share none.
 
-The layouts are those of Честный ЗНАК: tobacco's from its description of the codes (version 1.2), water's from the decree
-on it, the other groups' lengths from codes as they are seen in trade. For any other GS1 code that keeps its separators
-the GS1 General Specifications hold. Without separators a code with a lot or a date behind its serial has no certain end
-of it, and mostly no identity.
+The layouts are those of Честный ЗНАК: tobacco's from its description of the codes (version 1.2), water's from the
+decree on it, the other groups' lengths from codes as they are seen in trade. For any other GS1 code that keeps its
+separators the GS1 General Specifications hold. Without separators a code with a lot or a date behind its serial has no
+certain end of it, and mostly no identity.
 
 No library: biip 5.2.0, the best kept parser, was measured and refused. It has no answer where the difficulty is:
 without separators it takes a 93 tail into the serial without a word and raises for 91 with 92; it knows no short form;

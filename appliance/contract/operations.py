@@ -8,6 +8,7 @@ on.
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeGuard, cast
@@ -49,6 +50,9 @@ _TAG = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _RUN = re.compile(r"[0-9a-f]{1,32}", re.ASCII)
 _RECEIPT = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 _ALERT = re.compile(r"[a-z-]{1,32}-[a-z0-9]{1,32}", re.ASCII)
+_RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII
+)
 _BARCODES_MAX = 100
 
 
@@ -197,11 +201,10 @@ def _time_for_people(value: object) -> str | None:
     """A time with its offset. It decides nothing, but one that nobody can read would explain nothing."""
     if value is None:
         return None
-    try:
-        if isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None:
+    if isinstance(value, str) and _RFC_3339.fullmatch(value) is not None:
+        with suppress(ValueError):  # The 31st of February.
+            datetime.fromisoformat(value)
             return value
-    except ValueError:
-        pass
     raise Rejected("bad-field", f"{value!r:.80} is not a time: write RFC 3339 with an offset")
 
 
@@ -274,7 +277,7 @@ def _receipt_id(fields: Fields, key: str) -> str:
 def _line(fields: Fields) -> Line:
     return Line(
         sku=fields.checked("sku", check_sku),
-        qty_milli=fields.checked("qty", parse_qty),
+        qty_milli=fields.checked("qty", _not_negative),
         name=fields.text("name", default=""),
         unit=fields.text("unit", default="", longest=16),
         price_minor=fields.money("price_minor"),
@@ -292,7 +295,7 @@ def _expire(fields: Fields) -> Expire:
 def _count(fields: Fields) -> Count:
     return Count(
         sku=fields.checked("sku", check_sku),
-        counted_milli=fields.checked("counted", parse_qty),
+        counted_milli=fields.checked("counted", _not_negative),
         took_ms=fields.integer("took_ms", low=0, high=TOOK_MS_MAX, default=0),
         includes_reserved=fields.flag("includes_reserved", default=False),
     )
@@ -304,9 +307,17 @@ def _marks(fields: Fields) -> tuple[str, ...]:
     return tuple(mark for mark in found if mark is not None)
 
 
+def _not_negative(value: object) -> int:
+    """A quantity on a receipt or of a count. What goes back is a receipt of kind `return`, not a line below nothing."""
+    milli = parse_qty(value)
+    if milli < 0:
+        raise Rejected("bad-quantity", f"{value!r:.80} is negative: write 0 or more")
+    return milli
+
+
 def _components(fields: Fields) -> tuple[Component, ...]:
     return tuple(
-        Component(part.checked("sku", check_sku), part.checked("qty", parse_qty))
+        Component(part.checked("sku", check_sku), part.checked("qty", _not_negative))
         for part in fields.objects("components", longest=LINES_MAX)
     )
 

@@ -38,12 +38,12 @@ def open_database(path: Path, *, writable: bool, vfs: str | None = None) -> apsw
 
     writable: create the file when it is missing and bring its schema up to date; else it must exist and is only read.
     vfs: the name of an apsw VFS to put under it, for tests.
-    Raises LedgerError when the file is none of ours, is newer than this program, or cannot be opened.
+    Raises LedgerError when the file is none of ours, is newer than this program, or cannot be opened; DiskFault when
+    the disk is full or broken.
     """
     if apsw.SQLITE_VERSION_NUMBER < _OLDEST_SQLITE:
         raise LedgerError(f"SQLite {apsw.sqlite_lib_version()} can corrupt a ledger: install a newer apsw")
-    is_new = not path.exists()
-    if is_new and not writable:
+    if not writable and not path.exists():
         raise LedgerError(f"{path}: there is no ledger yet: start the coordinator once")
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE if writable else apsw.SQLITE_OPEN_READONLY
     try:
@@ -56,7 +56,10 @@ def open_database(path: Path, *, writable: bool, vfs: str | None = None) -> apsw
             _check_version(connection, path)
     except (apsw.NotADBError, apsw.CantOpenError, apsw.CorruptError) as error:
         raise LedgerError(f"{path}: {error}: restore a backup, or move the file away to begin anew") from error
-    if is_new:
+    except DISK_FAULTS as error:
+        raise DiskFault(f"{path}: {error}: make room on the disk, or replace it") from error
+    if writable:
+        # At every start, for the one that made the file may have died before it got here.
         _sync_directory(path.parent)
     return connection
 
@@ -94,7 +97,8 @@ def _migrate(connection: apsw.Connection, path: Path) -> None:
             connection.pragma("user_version", number)
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if not connection.get_autocommit():  # A full disk has rolled it back already.
+                connection.execute("ROLLBACK")
             raise
 
 

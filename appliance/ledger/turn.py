@@ -168,12 +168,14 @@ class Turn:
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
-    def write(self) -> None:
-        """Write what stayed in memory."""
+    def write(self) -> bool:
+        """Write what stayed in memory. Returns whether the turn's own time is kept with it."""
         self._sequences.write()
         self._shelf.write()
-        if self._rev > self._since:
-            self._sql("INSERT INTO turn VALUES (?, ?, ?, ?)", (self._rev, self._run, self.now_ms, self._wall_ms))
+        if self._rev == self._since:
+            return False
+        self._sql("INSERT INTO turn VALUES (?, ?, ?, ?)", (self._rev, self._run, self.now_ms, self._wall_ms))
+        return True
 
     def committed(self) -> Committed:
         """Return what this turn has changed."""

@@ -2,7 +2,7 @@
 
     with writer.turn(now_ms, wall_ms) as turn:      # leaving it commits; an exception leaves nothing behind
         turn.apply(...); turn.reject(...); ...
-    turn.committed                                  # what there is to announce, now that it is on the disk
+    turn.committed()                                # what there is to announce, now that it is on the disk
 
 A turn keeps what it touches in memory (epochs, SKUs) and writes it once at its end, so a hundred sales of one SKU in
 one turn update its row once. Only one thread may use a Writer.
@@ -41,15 +41,17 @@ class Writer:
         Raises LedgerError when it cannot be used, or belongs to another shop.
         """
         self._connection = open_database(directory / FILE_NAME, writable=True, vfs=vfs)
-        self._connection.execute("INSERT OR IGNORE INTO ledger VALUES (1, ?, ?)", (new_ledger, shop))
+        self._words = Words(self._connection)
+        with self._transaction():
+            self._connection.execute("INSERT OR IGNORE INTO ledger VALUES (1, ?, ?)", (new_ledger, shop))
         self.ledger, of_shop = self._connection.execute("SELECT ledger, shop FROM ledger").get
         if of_shop != shop:
             raise LedgerError(
                 f"{directory} holds the ledger of shop {of_shop!r}, not of {shop!r}: set STOCK_SHOP back, "
                 "or STOCK_DATA_DIR to another directory"
             )
-        self._words = Words(self._connection)
         self._run: int | None = None
+        self._kept_ms = 0
         self.is_gap_unknown = False
         """Whether this run began after a power cut of unknown length."""
 
@@ -78,6 +80,7 @@ class Writer:
             )
             self._run = self._connection.last_insert_rowid()
         self.is_gap_unknown = not is_measured
+        self._kept_ms = start_ms
         return start_ms
 
     @property
@@ -92,14 +95,21 @@ class Writer:
         with self._transaction():
             turn = Turn(self._connection, self._words, self._run, self.last_rev, now_ms, wall_ms)
             yield turn
-            turn.write()
+            is_kept = turn.write()
+        if is_kept:
+            self._kept_ms = now_ms
 
     def keep_time(self, now_ms: int, synchronised_wall_ms: int | None) -> None:
-        """Make shop time durable while nothing is sold (see KEEP_TIME_MS). Raises DiskFault."""
+        """Make shop time durable, with the wall clock that may measure a power cut (KEEP_TIME_MS). Raises DiskFault."""
         with self._transaction():
             self._connection.execute(
                 "UPDATE run SET kept_ms = ?, kept_wall_ms = ? WHERE id = ?", (now_ms, synchronised_wall_ms, self._run)
             )
+        self._kept_ms = now_ms
+
+    def may_announce(self, shop_ms: int) -> bool:
+        """Whether a power cut now could not set shop time back behind this moment."""
+        return shop_ms <= self._kept_ms + ANNOUNCED_AHEAD_MS
 
     def ack(self, device: str, epoch: str) -> Ack:
         """Return the ack of an epoch as it is committed."""
@@ -143,7 +153,7 @@ class Writer:
 
 
 KEEP_TIME_MS = 60_000
-"""Shop time is made durable at least this often; an fsync a minute is nothing to a card."""
+"""Shop time is made durable this often, whatever else is committed; an fsync a minute is nothing to a card."""
 
 ANNOUNCED_AHEAD_MS = KEEP_TIME_MS + 15_000
 """Ticks may have told devices a time this much later than the last durable one: a minute, and one tick of 10 s."""

@@ -10,7 +10,10 @@ from decimal import Decimal
 from appliance.stock.errors import Rejected
 
 LIMIT_MILLI = 10**9 * 1000
-"""Quantities are smaller than this in size (wire contract: |q| < 10^9), so that sums stay far inside 64 bits."""
+"""One quantity of the wire is smaller than this in size (wire contract: |q| < 10^9)."""
+
+TOTAL_MAX_MILLI = 9 * 10**15
+"""What a balance may come to in size: exact in every JSON reader, and far inside the ledger's 64 bits."""
 
 _DECIMAL = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
 

@@ -95,7 +95,7 @@ def _open(receipt: Receipt, device: str, shop_ms: int, known: ReceiptState) -> S
             receipt.receipt,
             receipt.kind,
             Status.OPEN,
-            receipt.number,
+            receipt.number or known.number,
             receipt.edit,
             device,
             shop_ms,
@@ -121,7 +121,14 @@ def _pay(receipt: Receipt, device: str, known: ReceiptState) -> Settled:
     sign = 1 if receipt.kind is ReceiptKind.RETURN else -1
     return Settled(
         state=ReceiptState(
-            receipt.receipt, receipt.kind, Status.PAID, receipt.number, receipt.edit, device, 0, known.paid | {digest}
+            receipt.receipt,
+            receipt.kind,
+            Status.PAID,
+            receipt.number or known.number,
+            receipt.edit,
+            device,
+            0,
+            known.paid | {digest},
         ),
         moved={sku: sign * qty_milli for sku, qty_milli in taken.items()},
         reserved=_difference({}, known.reserved),

@@ -31,13 +31,12 @@ from appliance.stock.operation import (
     ReceiptKind,
 )
 from appliance.stock.order import Fact, order
-from appliance.stock.quantity import format_qty
+from appliance.stock.quantity import TOTAL_MAX_MILLI, format_qty
 from appliance.stock.receipts import ReceiptState, Settled, expire, settle
 
 PIECES = frozenset({"pcs", "H87", "C62", "EA"})
 """Units of whole things: ours, and UN/ECE's piece, one and each."""
 
-_MOVEMENTS = frozenset(Reason)
 COUNTED_ALREADY = "counted-already"
 COUNT = "count"
 PAID_AGAIN = "paid-again"
@@ -269,8 +268,6 @@ def _return_alerts(receipt: Receipt, settled: Settled, view: View) -> Iterator[R
 
 
 def _counted(count: Count, fact: Fact, view: View) -> Outcome:
-    if count.counted_milli < 0:
-        raise Rejected("bad-quantity", f"counted {format_qty(count.counted_milli)}: nobody counts less than nothing")
     stock = view.stock(count.sku) or Stock()
     anchored = anchor(count.counted_milli, fact, stock.on_hand_milli, stock.newest, view.past(count.sku, fact.seen))
     effect = Effect(count.sku, anchored.correction_milli, COUNT, is_stocked=True, is_anchor=anchored.is_anchor)
@@ -315,11 +312,18 @@ def _watched(outcome: Outcome, fact: Fact, view: View) -> Iterator[Raised | Clea
             on_hand_milli=before.on_hand_milli + sum(effect.effect_milli for effect in effects),
             is_stocked=before.is_stocked or any(effect.is_stocked for effect in effects),
         )
+        _check_total(sku, after.on_hand_milli)
         if outcome.item is not None and outcome.item.sku == sku:
             after = replace(after, unit=outcome.item.unit, low_milli=outcome.item.low_milli)
         yield from _oversold(sku, before, after, effects, fact, view)
         yield from _low(sku, before, after)
         yield from _in_parts(sku, after, effects, fact)
+
+
+def _check_total(sku: str, on_hand_milli: int) -> None:
+    if abs(on_hand_milli) > TOTAL_MAX_MILLI:
+        most = format_qty(TOTAL_MAX_MILLI)
+        raise Rejected("bad-quantity", f"{sku!r:.80} would be at {format_qty(on_hand_milli)}: at most {most} are kept")
 
 
 def _oversold(
@@ -360,6 +364,8 @@ def _low(sku: str, before: Stock, after: Stock) -> Iterator[Raised | Cleared]:
 
 
 def _in_parts(sku: str, after: Stock, effects: list[Effect], fact: Fact) -> Iterator[Raised]:
-    part = next((effect for effect in effects if effect.cause in _MOVEMENTS and effect.effect_milli % 1000), None)
-    if part is not None and after.unit in PIECES:
-        yield alerts.unit_mismatch(sku, part.effect_milli, fact)
+    """A part of a whole thing was moved, counted or reserved."""
+    parts = (effect.effect_milli or effect.reserved_milli for effect in effects if effect.cause != COUNTED_ALREADY)
+    part_milli = next((milli for milli in parts if milli % 1000), None)
+    if part_milli is not None and after.unit in PIECES:
+        yield alerts.unit_mismatch(sku, part_milli, fact)

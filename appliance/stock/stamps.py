@@ -36,12 +36,14 @@ def when(stamp: Stamp | None, seen: int, now_ms: int, run: Run | None) -> When:
 
     An operation without a stamp happens now. `seen` of an unknown run says nothing; of a known one it is clamped to the
     last revision that this ledger has of it, because after a restore the same numbers come again with other contents.
+    Nothing happens in the future: a stamp of another ledger's longer life must not keep a reservation for ever.
     """
     if stamp is None:
         return When(now_ms, 0, is_uncertain=False)
+    shop_ms = min(stamp.shop_ms, now_ms)
     if run is None:
-        return When(stamp.shop_ms, 0, is_uncertain=True)
-    return When(stamp.shop_ms, min(seen, run.last_rev), stamp.uncertain or not run.is_measured)
+        return When(shop_ms, 0, is_uncertain=True)
+    return When(shop_ms, min(seen, run.last_rev), stamp.uncertain or not run.is_measured)
 
 
 def rfc3339(wall_ms: int) -> str:

@@ -183,3 +183,17 @@ def test_alert_goes_when_it_is_acknowledged_and_comes_again_with_its_cause(shop:
     assert shop.alerts() == set()
     shop.say("A1", message(operation(3, qty="x")))
     assert orjson.loads(shop.link.retained[topic])["times"] == 1
+
+
+@pytest.mark.parametrize("bad", [{"qty": "-1"}, {"qty": "1", "components": [{"sku": "B", "qty": "-0.5"}]}])
+def test_line_below_nothing_is_rejected(shop: Shop, bad: dict[str, Any]) -> None:
+    ack = shop.say("A1", message(operation(1, **BARE, **RECEIPT | {"lines": [{"sku": "A"} | bad]})))
+    assert ack["rejected"][0]["code"] == "bad-quantity"
+
+
+def test_balance_that_no_reader_could_hold_is_rejected(shop: Shop) -> None:
+    lines = [{"sku": "A", "qty": "999999999"}] * 500
+    for seq in range(1, 20):
+        ack = shop.say("A1", message(operation(seq, **BARE, **RECEIPT | {"receipt": f"r-{seq}", "lines": lines})))
+    assert [(row["seq"], row["code"]) for row in ack["rejected"]] == [(19, "bad-quantity")]
+    assert shop.on_hand() == "-8999999991000"

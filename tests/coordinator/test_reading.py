@@ -128,6 +128,7 @@ def test_too_many_questions_are_answered_busy(shop: Shop, monkeypatch: pytest.Mo
 
 
 def test_feed_of_one_turn_comes_in_parts_that_join(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.coordinator.TURN_BYTES", 2**20)
     for device in ("A1", "A2", "A3", "A4"):
         skus = (operation(seq, sku=f"{device}-{seq:04}-{'x' * 100}") for seq in range(1, 501))
         shop.hand(device, orjson.dumps(message(*skus)))

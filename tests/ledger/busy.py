@@ -26,7 +26,7 @@ def live(directory: Path) -> None:
     receipt("A1", "r-2", "paid", {"sku": "milk", "qty": "9"})
     receipt("D", "r-2", "paid", {"sku": "milk", "qty": "2"})
     say("A1", sku="milk", qty="half a dozen")
-    clock.now_ms = 200_000
+    clock.now_ms = 245_000
     count("H", "milk", "4", **stamped(200_000, 7, took_ms=9000))
     say("A2", sku="milk", qty="-4", **stamped(90_000))
     say("A2", sku="milk", qty="-1", **stamped(230_000))
@@ -56,6 +56,7 @@ def live(directory: Path) -> None:
     say("A2", epoch="A2-forked", sku="tea", qty="-1", again=True)
     # Three counts that nobody can put in order: each says that it is newer than another one.
     start_ms = clock.now_ms
+    clock.now_ms += 110_000
     count("D", "salt", "5", **stamped(start_ms + 100_000, uncertain=True))
     count("H", "salt", "6", **stamped(start_ms + 50_000, busy.shop.reader.last_rev, uncertain=True))
     count("A1", "salt", "7", **stamped(start_ms + 70_000, uncertain=True))
