@@ -42,7 +42,7 @@ CONVERSATION = [
 
 def framed(pieces: list[bytes]) -> list[Publish | Control]:
     framer = Framer(LIMITS)
-    framer.skippable_topic = OP
+    framer.skippable_topics = {OP}
     found: list[Publish | Control] = []
     for piece in pieces:
         framer.feed(piece)
@@ -70,7 +70,7 @@ def test_an_oversize_publish_on_the_own_op_topic_is_skipped_by_its_length_and_it
 
 def test_an_oversize_publish_is_not_buffered() -> None:
     framer = Framer(LIMITS)
-    framer.skippable_topic = OP
+    framer.skippable_topics = {OP}
     framer.feed(CONVERSATION[0])
     framer.next()
     large = publish(OP, bytes(100_000), qos=1)

@@ -11,8 +11,9 @@ A message's way through this folder:
 `server` is the public face. README.md one folder up says which parts of amqtt are overridden, and why.
 """
 
+from appliance.broker.embedded.descriptors import TooFewDescriptors
 from appliance.broker.embedded.limits import Limits
 from appliance.broker.embedded.listeners import CannotListen, Listener
 from appliance.broker.embedded.server import EmbeddedBroker, WrongVersion
 
-__all__ = ["CannotListen", "EmbeddedBroker", "Limits", "Listener", "WrongVersion"]
+__all__ = ["CannotListen", "EmbeddedBroker", "Limits", "Listener", "TooFewDescriptors", "WrongVersion"]

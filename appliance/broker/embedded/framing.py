@@ -6,6 +6,7 @@ payload of a refused publish was read as the next packet). PUBLISH is taken apar
 whether an oversize one is skipped; the other packets are few, and amqtt decodes them (`packets`).
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from amqtt.mqtt.packet import CONNECT, DISCONNECT, PINGREQ, PUBACK, PUBLISH, SUBSCRIBE, UNSUBSCRIBE
@@ -45,8 +46,8 @@ class Framer:
     """Frames what one client sends."""
 
     def __init__(self, limits: Limits) -> None:
-        self.skippable_topic: str | None = None
-        """The topic on which an oversize payload is skipped and its head kept; known after the log-in."""
+        self.skippable_topics: Container[str] = ()
+        """The topics on which an oversize payload is skipped and its head kept; known after the log-in."""
         self._limits = limits
         self._buffer = bytearray()
         self._start = 0  # Where the next packet begins; what lies before it is dropped when no packet is whole.
@@ -141,7 +142,7 @@ class Framer:
         return topic
 
     def _check_skippable(self, topic: str, size: int) -> None:
-        if topic != self.skippable_topic:
+        if topic not in self.skippable_topics:
             raise Malformed(f"a payload of {size} bytes")
 
     def _skip(self) -> Publish | None:

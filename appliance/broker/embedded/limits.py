@@ -1,7 +1,8 @@
 """Every limit of the embedded broker, in one place, each with where its number comes from.
 
 The sum is chosen for a box with 1 GiB of memory: what a peer can make the broker hold is bounded before it has logged
-in (`control_bytes_max`), per connection (`outgoing_bytes_max`, `unsettled_bytes_max`) and per shop (`retained_max`).
+in (`control_bytes_max`), per connection (`outgoing_bytes_max`, `unsettled_bytes_max`) and per shop (`retained_max`,
+`retained_bytes_max`).
 """
 
 from dataclasses import dataclass
@@ -23,14 +24,22 @@ class Limits:
     connect_s: float = 5.0
     # One argon2 check takes 0.2 s of CPU on the box: 100 tills at once are through 4 cores in 5 s, 2 in 10 s.
     authenticate_s: float = 30.0
-    # Mistypes that cost nothing, counted for `failures_forgotten_s`; then 1 s, doubling to a minute for each further
-    # one. A person corrects a typing error in a minute, and a guesser gets 1,440 tries a day.
+    # Mistypes of one device that cost nothing, counted for `failures_forgotten_s`; then 1 s, doubling to a minute for
+    # each further one. A person corrects a typing error in a minute, and a guesser gets 1,440 tries a day.
     failures_free: int = 5
     penalty_first_s: float = 1.0
     penalty_max_s: float = 60.0
     failures_forgotten_s: float = 600.0
-    # Addresses whose failures are remembered, about 200 bytes each; the longest quiet one is forgotten first.
-    throttled_addresses_max: int = 4096
+    # Failures of one address, whatever names it tried, and after how long each is forgiven. A till that never stops
+    # trying an old password has 12 looked at in its first two minutes and then one a minute, so that three of them
+    # behind one router keep no newcomer out. A guesser with a new name for every try gets 4,320 a day.
+    address_failures_max: int = 40
+    address_forgiven_s: float = 20.0
+    # A device that logged in this lately from the same address does not mind what others do there: a long weekend.
+    proved_s: float = 4 * 86_400.0
+    # Devices and addresses that are remembered for all this, about 200 bytes each; the longest quiet one is forgotten
+    # first.
+    remembered_max: int = 4096
 
     # Reading. The contract says that keep-alive is at most 60 s; MQTT allows half of it again.
     keepalive_max_s: int = 60
@@ -39,10 +48,10 @@ class Limits:
     head_bytes: int = HEAD_BYTES
     # The longest topic is a SKU of 128 bytes, percent-encoded, below a shop and two names of 64: under 512 bytes.
     topic_bytes_max: int = 512
-    # A CONNECT carries a will of `state_bytes_max`, a SUBSCRIBE at most `subscriptions_max` filters of 300 bytes.
+    # A CONNECT carries a will of `will_bytes_max`, a SUBSCRIBE at most `subscriptions_max` filters of 300 bytes.
     control_bytes_max: int = 20 * 1024
-    # A state is about 200 bytes of JSON, and it stays in memory.
-    state_bytes_max: int = 16 * 1024
+    # A will is about 200 bytes of JSON, and it stays in memory.
+    will_bytes_max: int = 16 * 1024
     # Publishes of one connection that are taken and not yet on disk. 4 tills × 8 filled the disk in the measurements;
     # a backlog of 20,000 operations is sent faster with more.
     unsettled_max: int = 64
@@ -72,6 +81,8 @@ class Limits:
     feed_live_max: int = 100_000
     # Topics kept here: `coordinator`, one per printer and one state per device name, which any device may choose.
     retained_max: int = 4096
+    # Bytes of them: all 4,096 with 1 KiB each, where a state is about 200.
+    retained_bytes_max: int = 4 * 1024 * 1024
 
     # Sessions that outlive their connection. Tills use clean ones; this is for tools that insist.
     offline_sessions_max: int = 32

@@ -4,6 +4,7 @@ Binding first turns a port that is taken into one clear error instead of a half-
 """
 
 import errno
+import os
 import socket
 from dataclasses import dataclass
 
@@ -35,5 +36,6 @@ def bind(listener: Listener) -> socket.socket:
             errno.EADDRNOTAVAIL: "this machine does not have that address: choose one of its own, or 0.0.0.0",
         }.get(error.errno or 0, "choose another address or port")
         raise CannotListen(
-            f"cannot listen on {listener.host} port {listener.port} ({error.strerror}): {remedy}"
+            # Not its `strerror`, into which Python 3.13 writes the address a second time.
+            f"cannot listen on {listener.host} port {listener.port} ({os.strerror(error.errno or 0)}): {remedy}"
         ) from error

@@ -59,12 +59,12 @@ class Login:
         """Return the device that a CONNECT has proved to be. Raises Refused."""
         if (connect.proto_name, connect.proto_level) != _MQTT_3_1_1:
             raise Refused(UNACCEPTABLE_PROTOCOL_VERSION, "only MQTT 3.1.1 is spoken here")
-        if self._guard.is_throttled(address):
-            raise Refused(SERVER_UNAVAILABLE, "too many failed log-ins from this address")
-        device = connect.username
         # A name with "_" is the coordinator's own; an anonymous client has none.
-        if device is None or connect.password is None or not is_name(device):
-            self._guard.failed(address)
+        device = connect.username if connect.username is not None and is_name(connect.username) else None
+        if self._guard.is_throttled(address, device):
+            raise Refused(SERVER_UNAVAILABLE, "too many failed log-ins from this address")
+        if device is None or connect.password is None:
+            self._guard.failed(address, device)
             raise Refused(BAD_USERNAME_PASSWORD, "the user name is no device's, or there is no password")
         if connect.client_id_is_random and not connect.clean_session_flag:
             raise Refused(IDENTIFIER_REJECTED, "a session without a client id cannot be kept")
@@ -74,8 +74,9 @@ class Login:
         except TimeoutError as error:
             raise Refused(SERVER_UNAVAILABLE, "the password could not be checked in time") from error
         if not good:
-            self._guard.failed(address)
+            self._guard.failed(address, device)
             raise Refused(BAD_USERNAME_PASSWORD, "the password is wrong")
+        self._guard.succeeded(address, device)
         if connect.will_flag:
             self._check_will(connect, device)
         return device
@@ -85,5 +86,5 @@ class Login:
             raise Refused(NOT_AUTHORIZED, "a last will goes to the device's own state, and nowhere else")
         if connect.will_qos > 1:
             raise Refused(NOT_AUTHORIZED, "QoS 2 is not served")
-        if len(connect.will_message or b"") > self._limits.state_bytes_max:
-            raise Refused(NOT_AUTHORIZED, f"a last will has at most {self._limits.state_bytes_max} bytes")
+        if len(connect.will_message or b"") > self._limits.will_bytes_max:
+            raise Refused(NOT_AUTHORIZED, f"a last will has at most {self._limits.will_bytes_max} bytes")

@@ -73,7 +73,6 @@ class DeviceHandler(BrokerProtocolHandler):
         self.device_session = session
         self._hub = hub
         self._framer = framer
-        framer.skippable_topic = hub.topics.device(session.device, Channel.OP)
         self._stream = reader
         self._out = Outgoing(
             writer,
@@ -81,7 +80,7 @@ class DeviceHandler(BrokerProtocolHandler):
             hub.limits.linger_s,
             partial(self.abort, "it takes what it is sent too slowly"),
         )
-        self._own_topics = may_publish(hub.topics, session.device)
+        self._own_topics = framer.skippable_topics = may_publish(hub.topics, session.device)
         self._unsettled = Unsettled(hub.limits.unsettled_max, hub.limits.unsettled_bytes_max)
         self._may_read = asyncio.Event()
         self._may_read.set()
@@ -199,9 +198,7 @@ class DeviceHandler(BrokerProtocolHandler):
         if channel is None:
             # MQTT 3.1.1 has no negative PUBACK.
             raise Malformed(f"it must not publish to {packet.topic!r:.200}")
-        if channel is Channel.STATE:
-            if packet.size > self._hub.limits.state_bytes_max:
-                raise Malformed(f"a state of {packet.size} bytes")
+        if channel is Channel.STATE and packet.size == len(packet.payload):  # The head of one is no state.
             self._hub.show_state(session.device, packet.payload, packet.qos)
         held = self._unsettled.hold(packet.packet_id, len(packet.payload))
         if self._unsettled.is_full:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 
+from appliance.broker.embedded.descriptors import make_room
 from appliance.broker.embedded.doorway import Doorway
 from appliance.broker.embedded.limits import Limits
 from appliance.broker.embedded.listeners import Listener, bind
@@ -59,12 +60,13 @@ class EmbeddedBroker:
         self._overrun = False
 
     async def start(self) -> None:
-        """Listen and serve. Raises CannotListen, naming the address and the remedy, or WrongVersion."""
+        """Listen and serve. Raises CannotListen, TooFewDescriptors or WrongVersion, naming the remedy."""
         if (installed := importlib.metadata.version("amqtt")) != _AMQTT:
             raise WrongVersion(
                 f"amqtt {installed} is installed, and the embedded broker stands on the internals of {_AMQTT}:"
                 f" install amqtt=={_AMQTT}"
             )
+        make_room(self._limits)
         self._doorway = Doorway(asyncio.get_running_loop())
         with ExitStack() as bound:
             sockets = [bound.enter_context(bind(listener)) for listener in self._listeners]

@@ -73,6 +73,7 @@ class ShopBroker(Broker):
         self._connections: set[asyncio.Task[None]] = set()
         self._newcomers: set[asyncio.Task[None]] = set()  # Those of the connections that have not logged in.
         self._routes: dict[str, list[tuple[DeviceSession, int]]] = {}
+        self._retained_bytes = 0
         self._paused = False
 
     def pause(self) -> None:
@@ -116,12 +117,14 @@ class ShopBroker(Broker):
     def show_state(self, device: str, payload: bytes, qos: int) -> None:
         """Show a device's state to its subscribers, and keep it."""
         publication = Publication(self.topics.device(device, Channel.STATE), payload, qos)
-        if publication.topic in self._retained_messages or len(self._retained_messages) < self.limits.retained_max:
+        # What it said before is no longer so, whether or not this one is kept.
+        self._forget_retained(publication.topic)
+        kept, kept_bytes = len(self._retained_messages), self._retained_bytes
+        if kept < self.limits.retained_max and kept_bytes + len(payload) <= self.limits.retained_bytes_max:
             self._remember(publication)
         else:
-            self._repeats.write(
-                logging.WARNING, "state-not-kept", f"device={device}", f"kept={len(self._retained_messages)}"
-            )
+            details = f"bytes={len(payload)} kept={kept} kept_bytes={kept_bytes}"
+            self._repeats.write(logging.WARNING, "state-not-kept", f"device={device}", details)
         self._route(publication)
 
     def subscribe(self, session: DeviceSession, topic_filter: str, qos: int) -> None:
@@ -149,7 +152,8 @@ class ShopBroker(Broker):
         self._repeats.write(logging.INFO, "device-disconnected", f"device={session.device}", f"reason={reason!r}")
         if session.clean_session or not self._may_keep(session):
             self._forget(session)
-        if will and session.will_flag:
+        # A device that has come back under another client id is not offline: the old connection only ends late.
+        if will and session.will_flag and all(other.device != session.device for other in self._live()):
             self._fire_will(session)
 
     async def stream_connected(
@@ -285,12 +289,16 @@ class ShopBroker(Broker):
             self.take(Delivery(session.device, Channel.STATE, payload, len(payload), lambda: None))
 
     def _remember(self, publication: Publication) -> None:
+        self._forget_retained(publication.topic)
         if publication.payload:
             self._retained_messages[publication.topic] = RetainedApplicationMessage(
                 None, publication.topic, publication.payload, publication.qos
             )
-        else:
-            self._retained_messages.pop(publication.topic, None)
+            self._retained_bytes += len(publication.payload)
+
+    def _forget_retained(self, topic: str) -> None:
+        if (known := self._retained_messages.pop(topic, None)) is not None:
+            self._retained_bytes -= len(known.data)
 
     def _retained_matching(self, topic_filter: str) -> list[Publication]:
         return [
