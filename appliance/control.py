@@ -10,6 +10,7 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ _PATH_MAX = 107
 _REQUEST_MAX = 64 * 1024
 _TIMEOUT_S = 30
 """A command that neither asks nor listens gives its place to the next one."""
+
+_LAST_WORDS_S = 2
+"""What is left of an answer, when the box is being stopped, for a command that reads it: a long listing's rest."""
 
 Rows = Iterator[dict[str, Any]]
 Handler = Callable[[dict[str, Any]], Rows]
@@ -57,15 +61,38 @@ class ControlServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Answer what is under way, then stop."""
+        """Answer what has been asked, then stop. No command that is idle, or does not read, delays it for long."""
+        self._server.hang_up(socket.SHUT_RD)
+        cut = threading.Timer(_LAST_WORDS_S, self._server.hang_up, [socket.SHUT_RDWR])
+        cut.start()
         self._server.shutdown()
         self._thread.join()
+        cut.cancel()
         self._server.server_close()
         self._path.unlink(missing_ok=True)
 
 
 class _Server(socketserver.UnixStreamServer):
     handlers: dict[str, Handler]
+    _live: socket.socket | None = None
+    _shut: int | None = None
+
+    def hang_up(self, how: int) -> None:
+        """Shut down the connection that is served, and each one after it. how: SHUT_RD, or SHUT_RDWR."""
+        self._shut = how
+        live = self._live
+        if live is not None:
+            with suppress(OSError):  # It ended by itself meanwhile.
+                live.shutdown(how)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        self._live = request
+        if self._shut is not None:
+            self.hang_up(self._shut)
+        try:
+            super().finish_request(request, client_address)
+        finally:
+            self._live = None
 
 
 class _Request(socketserver.StreamRequestHandler):
@@ -80,8 +107,11 @@ class _Request(socketserver.StreamRequestHandler):
             return  # The command was interrupted: nobody is left to tell.
 
     def _answer(self) -> Rows:
+        asked = self.rfile.readline(_REQUEST_MAX)
+        if not asked:
+            return  # Whoever connected has gone, or the box is being stopped.
         try:
-            request = orjson.loads(self.rfile.readline(_REQUEST_MAX))
+            request = orjson.loads(asked)
             handler = self.server.handlers[request["do"]]
         except (ValueError, TypeError, KeyError) as error:
             yield {"error": f"a request that this coordinator does not know ({error!r}): is the command newer than it?"}
@@ -97,7 +127,8 @@ class _Request(socketserver.StreamRequestHandler):
 def ask(directory: Path, do: str, **wanted: Any) -> Rows:
     """Ask the running coordinator, and yield the answer's rows.
 
-    Raises NotRunning when nobody serves `directory`, ControlError when the coordinator refuses or dies meanwhile.
+    Raises NotRunning when nobody serves `directory`, ControlError when the coordinator refuses, dies meanwhile, or is
+    held up for too long.
     """
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_TIMEOUT_S)
@@ -107,13 +138,29 @@ def ask(directory: Path, do: str, **wanted: Any) -> Rows:
             raise NotRunning(f"no coordinator runs with its data in {directory}") from error
         except OSError as error:
             raise ControlError(f"{directory / FILE_NAME}: {error.strerror or error}") from error
-        connection.sendall(orjson.dumps({"do": do, **wanted}) + b"\n")
-        with connection.makefile("rb") as answer:
-            for line in answer:
-                row = orjson.loads(line)
-                if "error" in row:
-                    raise ControlError(row["error"])
-                if row == {"done": True}:
-                    return
-                yield row
-    raise ControlError("the coordinator stopped before its answer was complete")
+        try:
+            yield from _answer(connection, orjson.dumps({"do": do, **wanted}) + b"\n")
+        except TimeoutError as error:
+            raise ControlError(
+                f"no answer within {_TIMEOUT_S} s: another command may hold the coordinator up"
+            ) from error
+        except ConnectionError as error:
+            raise ControlError(_STOPPED) from error
+
+
+_STOPPED = "the coordinator stopped before its answer was complete"
+
+
+def _answer(connection: socket.socket, request: bytes) -> Rows:
+    connection.sendall(request)
+    with connection.makefile("rb") as answer:
+        for line in answer:
+            if not line.endswith(b"\n"):
+                break  # Cut short.
+            row = orjson.loads(line)
+            if "error" in row:
+                raise ControlError(row["error"])
+            if row == {"done": True}:
+                return
+            yield row
+    raise ControlError(_STOPPED)
