@@ -99,6 +99,8 @@ def load_settings(config: Path | None = None) -> Settings:
         config = Path(named)
     if config is not None and not config.is_file():
         raise WrongSettings(f"{config}: there is no such file: name another by --config or {_CONFIG}")
+    if wrong := _groups_in_the_environment():
+        raise WrongSettings("\n".join(wrong))
     faults = _unknown_variables()
 
     class Configured(Settings):
@@ -117,13 +119,37 @@ def load_settings(config: Path | None = None) -> Settings:
 
 
 def is_journal() -> bool:
-    """Whether what is printed goes to the system's journal, where a secret must not stand."""
-    return "JOURNAL_STREAM" in os.environ
+    """Whether what is printed goes to the system's journal, where a secret must not stand.
+
+    That the variable is set says nothing, for a desktop's terminal inherits it: it names the journal's own stream by
+    device and inode, to be compared (systemd.exec(5), "$JOURNAL_STREAM").
+    """
+    return os.environ.get("JOURNAL_STREAM") in (_identity(1), _identity(2))
 
 
 def variable(*path: str) -> str:
     """Return the environment variable of a setting, given the keys that lead to it in the TOML file."""
     return PREFIX + "__".join(path).upper()
+
+
+def _identity(descriptor: int) -> str:
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return "closed"
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+def _groups_in_the_environment() -> list[str]:
+    """A table as one variable would be read as JSON, past the names that are checked here; so there is none."""
+    groups = {
+        variable(name) for name, field in Settings.model_fields.items() if hasattr(field.annotation, "model_fields")
+    }
+    return [
+        f"{name} is set, but it is a table of settings: unset it, and set each by its own name, {name.upper()}__…"
+        for name in sorted(os.environ)
+        if name.upper() in groups
+    ]
 
 
 def _unknown_variables() -> list[str]:
@@ -140,6 +166,8 @@ def _fault(error: Any) -> str:
     name = f"{variable(*path)} ({'.'.join(path)} in the TOML file)"
     if error["type"] == "value_error":
         return f"{variable(*path)}: {error['ctx']['error']}"
+    if error["type"] == "model_type":
+        return f"{'.'.join(path)} in the TOML file is {error['input']!r}: write a table, [{'.'.join(path)}]"
     if error["type"] == "extra_forbidden":
         return f"{name} is set, but there is no such setting: remove it, or correct its name"
     value = "not shown here" if path[-1] == "password" else repr(error["input"])
