@@ -28,12 +28,12 @@ class Quiet:
 
     def do(self, device: str, fields: dict[str, object]) -> None:
         self.network.do(self.tills[device], fields)
-        self.network.pass_time(6_000)
 
     def together(self) -> None:
         self.network.settle()
-        self.network.pass_time(6_000)
-        self.network.settle()
+
+    def apart(self) -> None:
+        self.network.pass_time(day.APART_MS)
 
     def go_offline(self, *devices: str) -> None:
         for device in devices:
@@ -88,7 +88,7 @@ class Wild(Quiet):
     def together(self) -> None:
         for _ in range(self._chance.randrange(0, 12)):
             self._shuffle()
-        self.network.pass_time(6_000)
+        self.network.pass_time(self._chance.randrange(0, 12_000))
 
     def expect(self, balances: Mapping[str, str]) -> None:
         """What the shelf shows in between depends on what has arrived."""
