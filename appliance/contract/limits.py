@@ -33,6 +33,9 @@ PARENTS_MAX = 64
 REJECTED_WINDOW = 32
 """An ack lists the rejections among the newest this many sequence numbers."""
 
+QUERY_ID_MAX = 64
+"""Characters of a query's `id`, which its answer repeats: a UUID and more, and in JSON at most 384 bytes."""
+
 QUERY_LIMIT_MAX = 5000
 """Rows of one answer page; a device that asks for more gets this many and `more`."""
 

@@ -1,7 +1,8 @@
 """Every other message of the wire contract: what devices ask, and all that the coordinator says.
 
 Functions that write return the payload's bytes; a balance is encoded once and its bytes serve its own topic, the change
-feed and the answers. Functions that read raise Rejected, for a device that asks badly is told so.
+feed and the answers. A question that cannot be answered raises BadQuery, which carries what the device is told; a state
+that cannot be read says that its device is gone.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +12,7 @@ from enum import StrEnum
 import orjson
 
 from appliance.contract.fields import Fields, read_object
-from appliance.contract.limits import OPERATION_BYTES_MAX, PAYLOAD_MAX, QUERY_LIMIT_MAX, SEQ_MAX
+from appliance.contract.limits import OPERATION_BYTES_MAX, PAYLOAD_MAX, QUERY_ID_MAX, QUERY_LIMIT_MAX, SEQ_MAX
 from appliance.contract.operations import is_epoch
 from appliance.contract.topics import check_sku
 from appliance.stock.errors import Rejected
@@ -63,9 +64,9 @@ class Query:
 
 
 class BadQuery(Exception):
-    """A query that cannot be answered. `payload` is the error's own answer."""
+    """A query that cannot be answered. asked: its id, None when it has none. `payload` is the error's own answer."""
 
-    def __init__(self, asked: object, code: str, detail: str) -> None:
+    def __init__(self, asked: str | None, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
         self.payload = orjson.dumps({"id": asked, "code": code, "detail": detail})
 
@@ -77,10 +78,13 @@ def read_query(payload: bytes) -> Query:
     except ValueError as error:
         raise BadQuery(None, "bad-query", f"no JSON object: {error}") from None
     fields = Fields(raw)
+    asked: str | None = None
     try:
+        # First, for every other error repeats it; and never one that is too long, or the answer would be so too.
+        asked = fields.text("id", longest=QUERY_ID_MAX)
         what = fields.word("what", What, code="unknown-query")
         return Query(
-            id=fields.text("id"),
+            id=asked,
             what=what,
             run=fields.text("run", default="") or None,
             since=fields.integer("since", low=0, high=SEQ_MAX, default=0),
@@ -89,8 +93,7 @@ def read_query(payload: bytes) -> Query:
             sku=fields.checked("sku", check_sku) if what is What.HISTORY else "",
         )
     except Rejected as error:
-        asked = raw.get("id")
-        raise BadQuery(asked if isinstance(asked, str) else None, error.code, error.detail) from None
+        raise BadQuery(asked, error.code, error.detail) from None
 
 
 # --- what the coordinator says ----------------------------------------------------------------------------------------
@@ -213,7 +216,7 @@ def tick(of: Coordinator, shop_ms: int, rev: int) -> bytes:
 
 
 _ENVELOPE_BYTES = 1024
-"""Room for everything around the items of a page or a part."""
+"""Room for everything around the items of a page or a part: 0.7 KiB with the longest id, ledger, run and numbers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,25 @@
-"""The change feed: its parts join without a gap, fit a payload, and never split a revision."""
+"""The change feed and the pages of answers: parts join without a gap, fit a payload, and never split a revision."""
 
 from itertools import pairwise
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.contract.limits import LINES_MAX, OPERATION_BYTES_MAX, PAYLOAD_MAX
-from appliance.contract.messages import Balance, Row, balance, changes, parts
+from appliance.contract.limits import LINES_MAX, OPERATION_BYTES_MAX, PAYLOAD_MAX, QUERY_ID_MAX, SEQ_MAX
+from appliance.contract.messages import (
+    BadQuery,
+    Balance,
+    Coordinator,
+    Row,
+    What,
+    answer,
+    balance,
+    changes,
+    parts,
+    read_query,
+)
 from appliance.stock.quantity import LIMIT_MILLI
 
 RUN = "9c2f4e1ab37d5068"
@@ -60,6 +72,24 @@ def test_the_balances_of_the_widest_operation_fit_one_payload() -> None:
     ]
     (part,) = changes(RUN, 2**53 - 2, 2**53 - 1, rows)
     assert len(part) <= PAYLOAD_MAX
+
+
+def test_the_widest_page_fits_one_payload() -> None:
+    widest = "\x01" * QUERY_ID_MAX
+    query = read_query(orjson.dumps({"id": widest, "what": What.BALANCES}))
+    speaker = Coordinator("1e06e570-0000-4000-8000-000000000001", RUN, "synchronised", "0.1.0")
+    rows = [Row(rev, b'"%s"' % (b"x" * 125)) for rev in range(1, 4001)]
+    page = next(parts(rows))
+    assert len(page) < len(rows)
+    assert len(answer(query, speaker, SEQ_MAX, SEQ_MAX, page, more=False)) <= PAYLOAD_MAX
+
+
+@pytest.mark.parametrize("asked", ["x" * (QUERY_ID_MAX + 1), "я" * PAYLOAD_MAX, 7, None])
+def test_an_id_that_may_not_be_repeated_is_not(asked: object) -> None:
+    with pytest.raises(BadQuery) as raised:
+        read_query(orjson.dumps({"id": asked, "what": "prices"}))
+    assert orjson.loads(raised.value.payload)["id"] is None
+    assert len(raised.value.payload) < 1024
 
 
 def test_revisions_that_changed_no_balance_are_told_so_that_nobody_misses_them() -> None:

@@ -13,7 +13,7 @@ from appliance.contract import limits
 from appliance.contract.messages import What, read_query
 from appliance.contract.operations import identify, read_message, read_operation
 from appliance.settings import StockSettings
-from appliance.stock import alerts, order, reconcile
+from appliance.stock import alerts, order, quantity, reconcile
 from appliance.stock.operation import Expire, Line, Receipt, ReceiptKind, Status
 from appliance.stock.receipts import EXPIRED, Settled, expire, settle
 from appliance.stock.sequence import Place
@@ -72,6 +72,7 @@ def test_the_limits_in_words_are_those_of_the_code() -> None:
     assert rows["a count's `took_ms`"] == f"{limits.TOOK_MS_MAX // (24 * 3600 * 1000)} days"
     assert rows["codes in a line's `marks`"] == str(limits.LINES_MAX)
     assert rows["sides that an alert names"] == str(alerts.SIDES_MAX)
+    assert rows["the `id` of a query"] == f"{limits.QUERY_ID_MAX} characters"
     assert rows["rows of an answer's page"] == str(limits.QUERY_LIMIT_MAX)
     assert limits.SEQ_MAX == 2**53 - 1
     assert limits.MONEY_MAX == 10**15
@@ -82,6 +83,8 @@ def test_the_rules_in_words_have_the_numbers_of_the_code() -> None:
     hours = StockSettings.model_fields["reserve_hours"].default
     assert f"`STOCK_STOCK__RESERVE_HOURS` ({hours})" in section("`receipt`")
     assert f"less than {order.CLOSE_MS // 1000} s lie between" in section("`count`")
+    assert "`on_hand` is at most 9·10¹² in size" in section("Values")
+    assert quantity.TOTAL_MAX_MILLI == 9 * 10**12 * 1000
     assert set(re.findall(r"`(pcs|[A-Z0-9]{2,3})`", section("`move`"))) == reconcile.PIECES
 
 
