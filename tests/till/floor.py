@@ -62,10 +62,11 @@ class Floor:
         self.settle()
 
     def wait(self, ms: int) -> None:
-        """Time passes, in steps in which the coordinator ticks."""
+        """Time passes, in steps in which the coordinator keeps it, as a box without work does, and ticks."""
         end_ms = self.now_ms + ms
         while self.now_ms < end_ms:
             self.shop.clock.now_ms = min(end_ms, self.now_ms + 10_000)
+            self.shop.writer.keep_time(self.now_ms, None)
             self.shop.coordinator.tick()
             for till in self.tills.values():
                 till.session.elapsed(self.now_ms)
