@@ -156,7 +156,7 @@ class Connection:
             self._client.connect(self._broker.host, self._broker.port, self._limits.keep_alive_s)
         except OSError as error:
             raise Lost(f"{error}") from None
-        except UnicodeError as error:
+        except ValueError as error:  # A UnicodeError is one.
             raise Refused(f"{self._broker.host!r} is no host name ({error}); set STOCK_BROKER__HOST to one") from None
         sock = self._client.socket()
         assert isinstance(sock, socket.socket)
