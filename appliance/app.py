@@ -67,8 +67,12 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What a person is told once the box runs. new_password: the shop's, when it was made just now."""
+    """What a person is told once devices are served. host and port: where they log in.
 
+    new_password: the shop's, when it was made just now.
+    """
+
+    mode: Mode
     shop: str
     host: str
     port: int
@@ -130,15 +134,17 @@ async def serve(
         answers = _Answers(coordinator)
         control = ControlServer(directory, _handlers(read(), settings, run, coordinator))
 
+        def opened(_: asyncio.Future[None]) -> None:
+            log.info("online shop=%s ledger=%s run=%s rev=%d", settings.shop, writer.ledger, run, writer.last_rev)
+            started(broker.started)
+
         ended = await broker.start()
         # Not before: a first turn may have an alert to announce, and a broker that has not started takes none.
         threads = [_start("turns", turns.run), _start("answers", answers.run)]
         control.start()
         if settings.broker.mode is Mode.EMBEDDED:
             coordinator.say_online()  # To an external broker the rewrite says it, on every connection.
-        log.info("online shop=%s ledger=%s run=%s rev=%d", settings.shop, writer.ledger, run, writer.last_rev)
-        started(broker.started)
-
+        broker.serving.add_done_callback(opened)
         await _tick_until(stopping, ended, coordinator)
         log.info("stopping")
         broker.pause()
@@ -181,12 +187,15 @@ class _Embedded:
     @property
     def started(self) -> Started:
         host, port = self._broker.addresses[0]
-        return Started(self._shop, host, port, self._new_password)
+        return Started(Mode.EMBEDDED, self._shop, host, port, self._new_password)
 
     async def start(self) -> asyncio.Future[None]:
-        """Listen. Returns what would be done if the broker ended by itself, which it does not."""
+        """Listen; that is `serving` already. Returns what would be done if the broker ended by itself: it doesn't."""
         await self._broker.start()
-        return asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.serving: asyncio.Future[None] = loop.create_future()
+        self.serving.set_result(None)
+        return loop.create_future()
 
 
 class _External:
@@ -204,7 +213,7 @@ class _External:
         broker = settings.broker
         assert broker.user is not None, "the settings were checked"
         assert broker.password is not None, "the settings were checked"
-        self.started = Started(settings.shop, broker.host, broker.port, None)
+        self.started = Started(Mode.EXTERNAL, settings.shop, broker.host, broker.port, None)
         self._link = ExternalBroker(
             topics=topics,
             host=broker.host,
@@ -221,7 +230,11 @@ class _External:
         self.pause = self._link.pause
 
     async def start(self) -> asyncio.Future[None]:
-        """Connect, and stay connected. Returns what ends when the link fails for good: somebody else is alive there."""
+        """Connect, and stay connected; `serving` when the broker lets it and nobody else is alive there.
+
+        Returns what ends when the link fails for good.
+        """
+        self.serving = asyncio.wrap_future(self._link.serving)
         return asyncio.wrap_future(self._link.start())
 
     async def stop(self) -> None:
@@ -319,9 +332,17 @@ async def _tick_until(stopping: asyncio.Event, ended: asyncio.Future[None], coor
 
 
 def _die_in_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """End the process when the broker fails by our own fault; the world's faults it deals with itself."""
+    """End the process when the broker fails by our own fault.
+
+    The world's faults the broker deals with itself, but for one: that nobody can be accepted, for want of a file
+    descriptor or of memory. The loop goes on without, and tries again. What fails in a task or a connection is ours.
+    """
+    error = context.get("exception")
+    if isinstance(error, OSError) and context.keys().isdisjoint({"future", "task", "transport"}):
+        log.error("cannot accept a connection reason=%r", str(error))
+        return
     loop.default_exception_handler(context)
-    if "exception" in context:
+    if error is not None:
         os._exit(1)
 
 

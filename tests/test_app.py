@@ -1,9 +1,11 @@
-"""The order in which the parts of a box come up."""
+"""How the parts of a box come up together, and what of the world's faults they outlive."""
 
 import asyncio
 import os
+import resource
 import signal
 import threading
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,11 @@ import pytest
 from appliance import app
 from appliance.broker.embedded import EmbeddedBroker
 from appliance.settings import load_settings
+from tests.box import PASSWORD, Box
+from tests.broker import mosquitto
+from tests.broker.mosquitto import Mosquitto
+from tests.broker.wire import Client
+from tests.waiting import wait_until
 
 
 def test_no_turn_is_taken_before_the_broker_can_announce_it(
@@ -37,3 +44,53 @@ def test_no_turn_is_taken_before_the_broker_can_announce_it(
     asyncio.run(served)
     assert threads
     assert "turns" not in threads
+
+
+def test_a_box_whose_broker_is_away_is_not_said_to_be_open(tmp_path: Path, free_port: int) -> None:
+    external = {"MODE": "external", "PORT": str(free_port), "USER": mosquitto.COORDINATOR}
+    settings = {f"STOCK_BROKER__{name}": value for name, value in external.items()}
+    with closing(Mosquitto(tmp_path, free_port)) as broker:
+        broker.kill()
+        box = Box(tmp_path / "data", **settings, STOCK_BROKER__PASSWORD=mosquitto.PASSWORD)
+        with ExitStack() as ending:
+            ending.push(box.__exit__)
+            start = threading.Thread(target=box.start)
+            start.start()
+            wait_until(lambda: box.log.exists() and "disconnected" in box.log.read_text())
+            assert box.welcome == ""
+            assert "online shop" not in box.log.read_text()
+            broker.start()
+            start.join()
+            assert f"open at the broker on 127.0.0.1 port {free_port}" in box.welcome
+            assert "the shop's password" not in box.welcome
+            assert box.stop() == 0
+
+
+def test_a_box_that_has_no_file_descriptor_left_accepts_again_when_it_has(tmp_path: Path) -> None:
+    with Box(tmp_path / "data") as box:
+        assert box.process is not None
+        usual = resource.prlimit(box.process.pid, resource.RLIMIT_NOFILE)
+        open_now = max(int(entry.name) for entry in Path(f"/proc/{box.process.pid}/fd").iterdir()) + 1
+        resource.prlimit(box.process.pid, resource.RLIMIT_NOFILE, (open_now, usual[1]))
+        with Client(box.address) as waiting:
+            wait_until(lambda: "cannot accept a connection" in box.log.read_text())
+            resource.prlimit(box.process.pid, resource.RLIMIT_NOFILE, usual)
+            waiting.log_in(user="A1", password=PASSWORD)
+        assert box.stop() == 0
+
+
+def test_a_fault_of_ours_in_the_event_loop_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes: list[int] = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+
+    async def fail() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(app._die_in_loop)
+        loop.call_soon(lambda: 1 // 0)
+        future = loop.create_future()
+        future.set_exception(OSError("in a task"))
+        del future
+        await asyncio.sleep(0)
+
+    asyncio.run(fail())
+    assert codes == [1, 1]

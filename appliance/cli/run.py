@@ -1,35 +1,39 @@
 """`run`: the box itself, in the foreground; systemd and a person start it alike."""
 
 import asyncio
-import logging
 from typing import Annotated
 
 import typer
 
 from appliance.app import CannotStart, Started, serve
-from appliance.broker.embedded import CannotListen, WrongVersion
+from appliance.broker.embedded import CannotListen, TooFewDescriptors, WrongVersion
 from appliance.broker.external import ForeignRun
+from appliance.cli import journal
 from appliance.cli.config import Config, settings_from
 from appliance.cli.failure import Failure
 from appliance.control import ControlError
 from appliance.ledger.database import DiskFault, LedgerError
-from appliance.settings import is_journal
+from appliance.settings import Mode, is_journal, variable
 
 _WELCOME = """
-The shop "{shop}" is open on {host} port {port}.
-{password}
-Watch the balances and the acks, in one terminal:
+The shop "{shop}" is open {at} {host} port {port}.
+
+{login}
+
+Watch the balances and the changes, in one terminal:
 
   mosquitto_sub -h {host} -p {port} -u screen -P '{shown}' -v \\
     -t 'stock/v1/{shop}/balance/+' -t 'stock/v1/{shop}/changes'
 
-and sell one piece of A, in another (a device reads only its own ack, so this one is till-1 too):
+and sell one piece of A, in another (a device reads only its own ack, so this one is till-1 too). The last command
+may be repeated: the same sale counts once. Another sale is another SALE.
 
   mosquitto_sub -h {host} -p {port} -u till-1 -P '{shown}' -v -t 'stock/v1/{shop}/device/till-1/ack' &
-  mosquitto_pub -h {host} -p {port} -u till-1 -P '{shown}' -q 1 -t 'stock/v1/{shop}/device/till-1/op' \\
-    -m '{{"epoch":"'$(cat /proc/sys/kernel/random/uuid)'","seq":1,"type":"move","sku":"A","qty":"-1","reason":"sale"}}'
+  SALE='{{"epoch":"'$(cat /proc/sys/kernel/random/uuid)'","seq":1,"type":"move","sku":"A","qty":"-1","reason":"sale"}}'
+  mosquitto_pub -h {host} -p {port} -u till-1 -P '{shown}' -q 1 -t 'stock/v1/{shop}/device/till-1/op' -m "$SALE"
 
-Any device name of A-Z, a-z, 0-9 and - may log in with the shop's password. Ctrl-C stops the box.
+{devices}
+Ctrl-C stops the box.
 """
 
 
@@ -41,19 +45,26 @@ TakeOver = Annotated[
 def run(config: Config = None, take_over: TakeOver = False) -> None:
     """Run the coordinator until SIGTERM or Ctrl-C."""
     settings = settings_from(config)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for inside in ("amqtt", "transitions"):  # Their INFO is about themselves, not about the shop.
-        logging.getLogger(inside).setLevel(logging.WARNING)
+    journal.set_up()
     try:
         asyncio.run(serve(settings, may_show_password=not is_journal(), take_over=take_over, started=_welcome))
-    except (CannotStart, CannotListen, ForeignRun, WrongVersion, ControlError, LedgerError, DiskFault) as error:
+    except CannotListen as error:
+        raise Failure(f"{error}; {variable('broker', 'port')} sets the port") from error
+    except (CannotStart, TooFewDescriptors, ForeignRun, WrongVersion, ControlError, LedgerError, DiskFault) as error:
         raise Failure(str(error)) from error
 
 
 def _welcome(box: Started) -> None:
-    password = (
-        f"\nIts password, shown this once and kept only as a hash:  {box.new_password}\n" if box.new_password else ""
-    )
-    shown = box.new_password or "THE-SHOP-PASSWORD"
+    if box.mode is Mode.EXTERNAL:
+        at, shown = "at the broker on", "ITS-PASSWORD"
+        login = "There, screen and till-1 stand for two users, and ITS-PASSWORD for what each logs in with."
+        devices = "A device is the user of its name; the broker's ACL must keep each to its own topics."
+    else:
+        at, shown = "on", box.new_password or "THE-SHOP-PASSWORD"
+        login = f"Its password, shown this once and kept only as a hash:  {box.new_password}"
+        if box.new_password is None:
+            login = f"THE-SHOP-PASSWORD is the one that it has; {variable('password')} sets another at a start."
+        devices = "Any device name of A-Z, a-z, 0-9 and - may log in with the shop's password."
     host = "127.0.0.1" if box.host == "0.0.0.0" else box.host  # noqa: S104  compared, not bound
-    print(_WELCOME.format(shop=box.shop, host=host, port=box.port, password=password, shown=shown), flush=True)
+    values = {"at": at, "shop": box.shop, "host": host, "port": box.port, "shown": shown}
+    print(_WELCOME.format(**values, login=login, devices=devices), flush=True)

@@ -67,7 +67,7 @@ class House:
         self.before_online: Callable[[], object] = lambda: None
         self.link = ExternalBroker(
             topics=TOPICS,
-            host=host or mosquitto.address[0],
+            host=mosquitto.address[0] if host is None else host,
             port=mosquitto.address[1],
             user=user,
             password=password,
@@ -399,6 +399,26 @@ def test_a_run_that_no_longer_ticks_is_stale(mosquitto: Mosquitto, caplog: pytes
     assert "stale run=bb" in caplog.text
 
 
+def test_it_serves_only_when_devices_are_heard(mosquitto: Mosquitto) -> None:
+    """A person is told that the shop is open, and must not be while another coordinator lives or the broker is away."""
+    with living(mosquitto, "bb"), closing(House(mosquitto)) as house:
+        assert isinstance(house.end.exception(DEADLINE_S), ForeignRun)
+        assert not house.link.serving.done()
+    mosquitto.kill()
+    seen: list[bool] = []
+    with at_work(mosquitto) as house:
+        house.before_online = lambda: seen.append(house.link.serving.done())
+        assert not house.link.serving.done()
+        mosquitto.start()
+        house.link.serving.result(DEADLINE_S)
+        assert seen == [False]
+        mosquitto.publish("A1", "device/A1/op", b"sale")
+        assert [one.payload for one in house.shop.wait_for(1)] == [b"sale"]
+        house.shop.deliveries.clear()
+        put_off(mosquitto)
+        house.wait_until_serving(mosquitto, times=2)
+
+
 @pytest.mark.parametrize("state", ["online", "offline"])
 def test_nobody_waits_for_ticks_after_an_orderly_end_or_of_its_own_run(mosquitto: Mosquitto, state: str) -> None:
     pretend(mosquitto, "aa" if state == "online" else "bb", state)
@@ -521,6 +541,7 @@ def test_it_can_be_stopped_while_it_connects_looks_rewrites_or_waits(mosquitto: 
     [
         ({"password": "wrong"}, "STOCK_BROKER__USER and STOCK_BROKER__PASSWORD"),
         ({"host": "a..b"}, "set STOCK_BROKER__HOST"),
+        ({"host": ""}, "set STOCK_BROKER__HOST"),
     ],
 )
 def test_what_a_person_must_put_right_is_named_and_tried_again(

@@ -82,6 +82,8 @@ class ExternalBroker:
         self._failures = 0
         self._serving_since_s = math.inf
         self._marker = topics.device(SHOP_DEVICE, "query")
+        self.serving: Future[None] = Future()
+        """Done when it serves for the first time; it never is when the link ends before."""
 
     # --- what the house calls -----------------------------------------------------------------------------------------
 
@@ -212,6 +214,8 @@ class ExternalBroker:
                 self._serving_since_s = time.monotonic()
                 where = (self._broker.host, self._broker.port)
                 _log.info("connected host=%s port=%d retained=%d", *where, len(retained))
+                if not self.serving.done():
+                    self.serving.set_result(None)
                 connection.wait_for_end()
             finally:
                 self._speaking = None
