@@ -32,6 +32,7 @@ class Floor:
         (directory / "box").mkdir()
         self.shop = Shop(directory / "box")
         self.shop.clock.now_ms = 1_000_000
+        self.shop.writer.keep_time(self.now_ms, None)
         self.tills = {
             device: Device(device, directory / f"{device}.outbox", self.shop, seed, kept_max)
             for seed, device in enumerate(devices)
