@@ -1,0 +1,107 @@
+"""The shop's password: only the right one lets in, and only its hash is kept."""
+
+import asyncio
+import stat
+from pathlib import Path
+
+import pytest
+
+from appliance.access import password
+from appliance.access.password import FILE_NAME, ShopPassword, make_password
+
+
+def _lets_in(shop: ShopPassword, word: str, user: str = "A1") -> bool:
+    return asyncio.run(shop.authenticate(user, word.encode()))
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The passwords for which a hash has been computed, in order."""
+    checked: list[bytes] = []
+    check = ShopPassword._is_right
+
+    def watched(shop: ShopPassword, kept: str, word: bytes) -> bool:
+        checked.append(word)
+        return check(shop, kept, word)
+
+    monkeypatch.setattr(ShopPassword, "_is_right", watched)
+    return checked
+
+
+def test_nobody_comes_in_before_a_password_is_set(tmp_path: Path) -> None:
+    shop = ShopPassword(tmp_path)
+    assert not shop.is_set
+    assert not _lets_in(shop, "")
+
+
+def test_any_device_comes_in_with_the_right_password_and_none_with_another(tmp_path: Path) -> None:
+    shop = ShopPassword(tmp_path)
+    shop.set("sesame")
+    assert _lets_in(shop, "sesame", "A1")
+    assert _lets_in(shop, "sesame", "screen")
+    for wrong in ("", "Sesame", "sesame ", "sesam"):
+        assert not _lets_in(shop, wrong)
+
+
+def test_the_password_outlives_a_restart_and_only_its_hash_is_kept(tmp_path: Path) -> None:
+    ShopPassword(tmp_path).set("sesame")
+    [kept] = tmp_path.iterdir()
+    assert kept.name == FILE_NAME
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert kept.read_text().startswith("$argon2id$")
+    assert "sesame" not in kept.read_text()
+    assert _lets_in(ShopPassword(tmp_path), "sesame")
+
+
+def test_the_same_password_again_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    shop = ShopPassword(tmp_path)
+    shop.set("sesame")
+    kept = (tmp_path / FILE_NAME).read_text()
+    shop.set("sesame")
+    assert (tmp_path / FILE_NAME).read_text() == kept
+
+
+def test_a_password_that_was_replaced_lets_nobody_in_even_right_after_it_did(tmp_path: Path) -> None:
+    shop = ShopPassword(tmp_path)
+    shop.set("first")
+    assert _lets_in(shop, "first")
+    shop.set("second")
+    assert not _lets_in(shop, "first")
+    assert _lets_in(shop, "second")
+
+
+def test_tills_that_come_back_together_cost_one_hash(tmp_path: Path, hashed: list[bytes]) -> None:
+    shop = ShopPassword(tmp_path)
+    shop.set("sesame")
+
+    async def come_back() -> list[bool]:
+        return await asyncio.gather(*(shop.authenticate(f"till-{n}", b"sesame") for n in range(20)))
+
+    assert all(asyncio.run(come_back()))
+    assert hashed == [b"sesame"]
+
+
+def test_a_right_password_is_hashed_again_after_a_while(
+    tmp_path: Path, hashed: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(password, "_REMEMBERED_S", 0)
+    shop = ShopPassword(tmp_path)
+    shop.set("sesame")
+    assert _lets_in(shop, "sesame")
+    assert _lets_in(shop, "sesame")
+    assert hashed == [b"sesame", b"sesame"]
+
+
+def test_a_wrong_password_is_not_remembered_in_place_of_the_right_one(tmp_path: Path, hashed: list[bytes]) -> None:
+    shop = ShopPassword(tmp_path)
+    shop.set("sesame")
+    assert [_lets_in(shop, word) for word in ("sesame", "guess", "sesame", "guess")] == [True, False, True, False]
+    assert hashed == [b"sesame", b"guess", b"guess"]
+
+
+def test_a_made_password_is_typed_without_a_mistake_and_never_the_same() -> None:
+    made = {make_password() for _ in range(100)}
+    assert len(made) == 100
+    for word in made:
+        assert [len(group) for group in word.split("-")] == [4, 4, 4, 4]
+        assert not set(word) & set("0O1lI")
