@@ -4,29 +4,35 @@
         │                                                                   │
         └──────────── summed up by Arrow ────────────── must equal ─────────┴── its balances, and each till's view
 
+At the end `verify` checks the ledger beside the running coordinator, and the history of every SKU, which `explain`
+tells, must end in its balance.
+
 Every basket is one paid receipt of the till that its number falls to. A till sells as fast as its outbox is on disk,
 connected or not. The tills are threads of one process: what they wait for is the disk, during which Python lets the
 others go on, and the coordinator has the second core to itself.
 """
 
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Annotated
 
+import orjson
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from appliance.ledger.reader import Reader
 from appliance.stock.quantity import format_qty
 from scripts.box import Box, Counter, running_box
 from scripts.journey import Basket, NoData, baskets, sold
-from scripts.processes import Failed
+from scripts.processes import COORDINATOR, Failed, environment
 
 SPELLS = 5
 """How often each till goes offline, for a third of its receipts in all."""
@@ -62,12 +68,38 @@ class Played:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A balance that is not what the data say. where: `coordinator`, or a till; a missing balance is None."""
+    """A balance that is not what it should be. where: `coordinator`, a till or `explain`; a missing one is None."""
 
     where: str
     sku: str
     wanted: str
     found: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What `verify` says of the ledger. operations, entries: how many it has found to be right; broken: what is not."""
+
+    operations: int = 0
+    entries: int = 0
+    broken: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was compared at the end.
+
+    skus: that the data have. wrong: balances that are not the data's. untold: histories that do not end in the balance.
+    """
+
+    skus: int
+    wrong: list[Mismatch]
+    untold: list[Mismatch]
+    verdict: Verdict
+
+    @property
+    def is_wrong(self) -> bool:
+        return bool(self.wrong or self.untold or self.verdict.broken)
 
 
 def replay(
@@ -83,14 +115,13 @@ def replay(
         with running_box("replay") as box, ExitStack() as counters_up:
             counters = [counters_up.enter_context(box.counter(f"till-{n + 1}")) for n in range(tills)]
             played = _play(box, counters, receipts, console)
-            found = {"coordinator": box.balances()} | _views(box, counters, wanted)
+            checked = _check(box, counters, wanted)
     except (Failed, NoData, Stuck) as error:
         sys.exit(f"replay: {error}")
     except KeyboardInterrupt:
         sys.exit("replay: stopped before its end, so nothing was compared")
-    wrong = mismatches(wanted, found)
-    _report(console, store, tills, receipts, played, wanted, wrong)
-    sys.exit(1 if wrong or played.rejected else 0)
+    _report(console, store, tills, receipts, played, checked)
+    sys.exit(1 if checked.is_wrong or played.rejected else 0)
 
 
 def mismatches(wanted: Mapping[str, str], found: Mapping[str, Mapping[str, str]]) -> list[Mismatch]:
@@ -209,37 +240,69 @@ def _view(counter: Counter) -> dict[str, str]:
     return {balance.sku: balance.on_hand for balance in balances if balance is not None}
 
 
-def _report(
-    console: Console,
-    store: int,
-    tills: int,
-    receipts: list[Basket],
-    played: Played,
-    wanted: Mapping[str, str],
-    wrong: list[Mismatch],
-) -> None:
+def _check(box: Box, counters: list[Counter], wanted: Mapping[str, str]) -> Checked:
+    balances = box.balances()
+    return Checked(
+        skus=len(wanted),
+        wrong=mismatches(wanted, {"coordinator": balances} | _views(box, counters, wanted)),
+        untold=mismatches(balances, {"explain": _histories(box)}),
+        verdict=_verify(box),
+    )
+
+
+def _histories(box: Box) -> dict[str, str]:
+    """Return what each SKU's history ends in, as `explain` reads it."""
+    with closing(Reader(box.directory)) as reader:
+        ends = ((balance.sku, reader.explain(balance.sku)) for balance in reader.all_balances())
+        return {sku: format_qty(entries[-1].on_hand_milli) for sku, entries in ends}
+
+
+def _verify(box: Box) -> Verdict:
+    """Run `stock-coordinator verify` beside the coordinator."""
+    done = subprocess.run(  # noqa: S603  our own command line
+        [*COORDINATOR, "verify", "--json"],
+        cwd=box.directory,
+        env=environment(STOCK_DATA_DIR=str(box.directory)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if not done.stdout:
+        raise Failed(f"verify has not verified anything: {done.stderr}")
+    said = orjson.loads(done.stdout)
+    if not said["verified"]:
+        return Verdict(broken=done.stderr.strip())
+    return Verdict(said["operations"], said["entries"])
+
+
+def _report(console: Console, store: int, tills: int, receipts: list[Basket], played: Played, checked: Checked) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2))
     table.add_column(style="dim")
     table.add_column(justify="right", style="bold")
     table.add_column()
     lines = sum(len(basket.lines) for basket in receipts)
+    wrong, verdict = checked.wrong, checked.verdict
     rows = [
         ("store", f"{store}", f"through {tills} tills"),
         ("receipts", f"{len(receipts):,}", f"{played.sold_offline:,} of them paid offline"),
         ("lines", f"{lines:,}", ""),
-        ("SKUs", f"{len(wanted):,}", ""),
+        ("SKUs", f"{checked.skus:,}", ""),
         ("offline spells", f"{played.spells}", ""),
         ("seconds", f"{played.seconds:.1f}", "from the first sale to the last ack"),
         ("receipts/s", f"{len(receipts) / played.seconds:,.0f}", f"{lines / played.seconds:,.0f} lines/s"),
         ("rejected", f"{played.rejected}", ""),
-        ("compared", f"{len(wanted) * (1 + tills):,}", "balances: the coordinator's and each till's"),
+        ("compared", f"{checked.skus * (1 + tills):,}", "balances: the coordinator's and each till's"),
         ("mismatches", f"{len(wrong)}", "" if wrong else "all equal the sums made straight from the data"),
+        ("explained", f"{checked.skus - len(checked.untold):,}", "histories end in the balance of their SKU"),
+        ("verified", f"{verdict.operations:,}", f"operations and their {verdict.entries:,} entries"),
     ]
     for row in rows:
         table.add_row(*row)
     console.print(table)
-    for one in wrong[:SHOWN_MAX]:
+    for one in (wrong + checked.untold)[:SHOWN_MAX]:
         console.print(f"  {one.where}: {one.sku} is {one.found}, and should be {one.wanted}", style="red")
+    if verdict.broken:
+        console.print(f"  {verdict.broken}", style="red")
 
 
 if __name__ == "__main__":

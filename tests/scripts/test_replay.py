@@ -20,6 +20,7 @@ def test_limited_replay_adds_up_with_tills_that_were_offline() -> None:
     assert said["offline spells"] == 10
     assert said["compared"] == 3 * SKUS
     assert (said["rejected"], said["mismatches"]) == (0, 0)
+    assert (said["explained"], said["verified"]) == (SKUS, RECEIPTS)
 
 
 def test_replay_whose_balances_are_not_the_datas_sums_fails_and_names_them() -> None:
@@ -27,6 +28,22 @@ def test_replay_whose_balances_are_not_the_datas_sums_fails_and_names_them() -> 
     assert code == 1, output + errors
     assert figures(output)["mismatches"] == 2
     assert re.search(r"coordinator: (\d+) is -\d+, and should be -\d+", output)
+
+
+def test_replay_whose_history_does_not_end_in_the_balance_fails_and_names_it() -> None:
+    code, output, errors = run("-c", WITH_A_STORY_CUT_SHORT)
+    assert code == 1, output + errors
+    said = figures(output)
+    assert (said["mismatches"], said["SKUs"] - said["explained"]) == (0, 1)
+    assert re.search(r"explain: (\d+) is 0, and should be -\d+", output)
+
+
+def test_replay_whose_ledger_contradicts_itself_fails_and_says_where() -> None:
+    code, output, errors = run("-c", WITH_A_DAMAGED_LEDGER)
+    assert code == 1, output + errors
+    said = figures(output)
+    assert (said["mismatches"], said["explained"], said["verified"]) == (0, said["SKUs"], 0)
+    assert "the ledger contradicts itself" in output
 
 
 @pytest.mark.parametrize("found", [{"A": "-3"}, {}, {"A": "-2", "B": "0"}])
@@ -70,6 +87,37 @@ def wrong(store, limit):
 
 replay.sold = wrong
 replay.SETTLE_S = 0.0
+replay.replay(store=367, tills=1, limit=20)
+"""
+
+WITH_A_STORY_CUT_SHORT = """
+from dataclasses import replace
+from scripts import replay
+
+class Forgetful(replay.Reader):
+    def explain(self, sku):
+        entries = super().explain(sku)
+        if sku == next(self.all_balances()).sku:
+            entries[-1] = replace(entries[-1], on_hand_milli=0)
+        return entries
+
+replay.Reader = Forgetful
+replay.replay(store=367, tills=1, limit=20)
+"""
+
+WITH_A_DAMAGED_LEDGER = """
+import apsw
+from appliance.ledger.database import FILE_NAME
+from scripts import replay
+
+class Damaging(replay.Reader):
+    def __init__(self, directory):
+        super().__init__(directory)
+        ledger = apsw.Connection(str(directory / FILE_NAME))
+        ledger.execute("UPDATE epoch SET rejected = 7")
+        ledger.close()
+
+replay.Reader = Damaging
 replay.replay(store=367, tills=1, limit=20)
 """
 
