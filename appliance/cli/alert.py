@@ -9,7 +9,7 @@ from rich.table import Table
 from appliance.cli import asking
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import NOT_FOUND, Failure
-from appliance.cli.screen import screen
+from appliance.cli.screen import legible, local, screen
 from appliance.control import Rows
 from appliance.ledger import report
 from appliance.ledger.reader import Reader
@@ -28,11 +28,13 @@ def show(as_json: AsJson = False, config: Config = None) -> None:
     if not found:
         print("there is no active alert")
         return
-    table = Table("alert", "since", box=None)
+    table = Table(box=None)
+    table.add_column("alert", no_wrap=True)
+    table.add_column("since")
     table.add_column("times", justify="right")
     table.add_column("what")
     for row in found:
-        table.add_row(row["alert"], row["since"], str(row["times"]), row["summary"])
+        table.add_row(row["alert"], local(row["since"]), str(row["times"]), legible(row["summary"]))
     screen().print(table)
 
 
@@ -46,7 +48,7 @@ def acknowledge(
     """
     directory = settings_from(config).data_dir
     for row in asking.rows(directory, "acknowledge", _refuse, alert=alert):
-        print(f"acknowledged: {row['summary']}")
+        print(f"acknowledged: {legible(row['summary'])}")
         return
     raise Failure(f"no active alert is named {alert!r}: `stock-coordinator alert list` shows them", NOT_FOUND)
 

@@ -9,8 +9,10 @@ from rich.table import Table
 from appliance.cli import asking
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import NOT_FOUND, Failure
-from appliance.cli.screen import screen
+from appliance.cli.screen import legible, local, screen
 from appliance.ledger import report
+
+_NEVER_COUNTED = "* never received or counted: nobody has told yet how much there was at first"
 
 
 def balance(
@@ -30,11 +32,17 @@ def balance(
         for row in found:
             print(orjson.dumps(row).decode())
         return
-    table = Table("SKU", box=None)
+    table = Table(box=None)
+    table.add_column("SKU", overflow="fold")
     for column in ("on hand", "reserved", "available"):
-        table.add_column(column, justify="right")
-    table.add_column("changed")
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("changed", no_wrap=True)
     for row in found:
-        note = "" if row["counted"] else " (never received or counted)"
-        table.add_row(row["sku"], row["on_hand"], row["reserved"], row["available"], f"{row['at']}{note}")
-    screen().print(table)
+        mark = "" if row["counted"] else " *"
+        table.add_row(
+            legible(row["sku"]), row["on_hand"], row["reserved"], row["available"], f"{local(row['at'])}{mark}"
+        )
+    console = screen()
+    console.print(table)
+    if not all(row["counted"] for row in found):
+        console.print(_NEVER_COUNTED)

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from appliance import __version__
 from appliance.cli.failure import Failure
+from appliance.cli.screen import legible, screen
 from appliance.settings import Settings, WrongSettings, load_settings, variable
 
 Config = Annotated[
@@ -28,10 +28,11 @@ def settings_from(config: Path | None) -> Settings:
 
 def check_config(config: Config = None) -> None:
     """Check the settings, and show them as they are in force. Secrets are not shown."""
-    table = Table("setting", "value", box=None)
+    table = Table("setting", box=None)
+    table.add_column("value", overflow="fold")
     for path, value in _leaves(settings_from(config).model_dump()):
-        table.add_row(variable(*path), "" if value is None else str(value))
-    Console().print(table)
+        table.add_row(variable(*path), "" if value is None else legible(str(value)))
+    screen().print(table)
 
 
 def version() -> None:

@@ -5,7 +5,6 @@ in `stock/README.md`.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
 from decimal import Decimal
 from itertools import groupby, pairwise
 from typing import Annotated, Any
@@ -17,7 +16,7 @@ from rich.table import Table
 from appliance.cli import asking
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import NOT_FOUND, Failure
-from appliance.cli.screen import screen
+from appliance.cli.screen import legible, local, screen
 from appliance.ledger import report
 from appliance.stock.quantity import format_qty
 
@@ -62,25 +61,26 @@ def explain(
         return
     console = screen()
     console.print(_table(rows))
+    if any(before["at"] > row["at"] for before, row in pairwise(rows)):
+        console.print(_LATE)
     console.print(_end(sku, rows[-1]))
 
 
 def _table(rows: list[Row]) -> Table:
     is_reserved = any(row["reserved"] != "0" for row in rows)
-    is_late = any(before["at"] > row["at"] for before, row in pairwise(rows))
-    table = Table(box=None, caption=_LATE if is_late else None, caption_justify="left")
+    table = Table(box=None)
     table.add_column("happened", no_wrap=True)
     table.add_column("device")
     table.add_column("receipt", overflow="fold")
     table.add_column("what", no_wrap=True)
     for column in ("effect", "on hand", *(["reserved"] if is_reserved else [])):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("why", ratio=1)
+    table.add_column("why")
     for row, note in _story(rows):
         table.add_row(
-            _local(row["at"]),
+            local(row["at"]),
             row["device"],
-            row["number"] or row["receipt"] or "",
+            legible(row["number"] or row["receipt"] or ""),
             _REASONS.get(row["cause"], row["cause"]),
             _signed(_milli(row["effect"])),
             row["on_hand"],
@@ -91,7 +91,7 @@ def _table(rows: list[Row]) -> Table:
 
 
 def _end(sku: str, last: Row) -> str:
-    end = f"{sku}: {last['on_hand']} on hand"
+    end = f"{legible(sku)}: {last['on_hand']} on hand"
     if last["reserved"] == "0":
         return end
     available = format_qty(_milli(last["on_hand"]) - _milli(last["reserved"]))
@@ -143,7 +143,7 @@ def _absorbed(row: Row, newest: Row | None) -> str:
     assert newest is not None, "only a count absorbs"
     happened, twice = ("left", "taken off") if _milli(row["effect"]) > 0 else ("came", "added")
     return (
-        f"{happened} before {newest['device']} counted {newest['counted']} at {_local(newest['at'])}: "
+        f"{happened} before {newest['device']} counted {newest['counted']} at {local(newest['at'])}: "
         f"it is in that count already, and not {twice} twice"
     )
 
@@ -155,11 +155,6 @@ def _released(row: Row, held_milli: int, *, is_paid: bool) -> str:
     if row["type"] == "expire":
         return f"the receipt was open for too long: the {held} that it held are for sale again"
     return f"the receipt was cancelled or edited: {held} are for sale again"
-
-
-def _local(at: str) -> str:
-    """A moment on the wall clock of whoever reads it."""
-    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _milli(qty: str) -> int:

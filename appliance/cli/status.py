@@ -1,12 +1,12 @@
 """`status`: whether the box runs, and how much its ledger holds."""
 
 import orjson
-from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
 from appliance.cli import asking
 from appliance.cli.config import AsJson, Config, settings_from
+from appliance.cli.screen import screen
 from appliance.control import Rows
 from appliance.ledger import report
 from appliance.ledger.reader import Reader
@@ -27,4 +27,4 @@ def status(as_json: AsJson = False, config: Config = None) -> None:
     table = Table(box=None, show_header=False)
     for name, value in row.items():
         table.add_row(name, str(value))
-    Console().print(table)
+    screen().print(table)
