@@ -48,8 +48,8 @@ from appliance.stock.stamps import Run, When, when
 log = logging.getLogger(__name__)
 
 TURN_BYTES = 64 * 1024
-"""Bytes of messages that one turn takes on: about 250 single sales, or 3 batches of a backlog. They commit in some 20 ms,
-so that a till that sells does not notice one that comes back; beyond 64 operations a commit gets no faster."""
+"""Bytes of messages that one turn takes on: about 250 single sales, or 3 batches of a backlog, which commit in some
+20 ms. So a till that sells does not notice one that comes back; beyond 64 operations a commit gets no faster."""
 
 EXPIRY_LOOK_MS = 60_000
 """How often open receipts are looked through; a reservation lasts for hours."""
@@ -215,7 +215,7 @@ class Coordinator:
 
     def take(self, delivery: Delivery) -> None:
         """Accept one message of a device. Never blocks; may be called from any thread."""
-        if delivery.channel is not Channel.QUERY:
+        if delivery.channel is not Channel.QUERY or delivery.size > PAYLOAD_MAX:
             self._put(delivery.device, delivery, len(delivery.payload))
         elif len(self._questions) < QUESTIONS_MAX:
             self._questions.append(delivery)
@@ -277,6 +277,8 @@ class Coordinator:
                 work.verdict = self._commit_own(turn, work.operation)
             case Raised() | Cleared():
                 turn.put_alert(work)
+            case Delivery(size=size) if size > PAYLOAD_MAX:
+                self._quarantine(turn, work, f"{size} bytes: at most {PAYLOAD_MAX} are allowed")
             case Delivery(channel=Channel.STATE):
                 state = messages.read_state(work.payload)
                 if state.is_online:
@@ -306,15 +308,17 @@ class Coordinator:
 
     def _take_delivery(self, turn: Turn, delivery: Delivery, replies: dict[tuple[str, str | None], _Reply]) -> None:
         try:
-            if delivery.size > PAYLOAD_MAX:
-                raise Unreadable(f"{delivery.size} bytes: at most {PAYLOAD_MAX} are allowed")
             message = read_message(delivery.payload)
             reply = replies.setdefault((delivery.device, message.epoch), _Reply())
             self._take_message(turn, delivery.device, message, reply)
         except Unreadable as error:
-            log.warning("quarantined device=%s bytes=%d reason=%r", delivery.device, delivery.size, str(error))
-            turn.quarantine(delivery.device, str(error), delivery.size, delivery.payload[:HEAD_BYTES])
-            turn.put_alert(alerts.quarantine(delivery.device, str(error), delivery.size))
+            self._quarantine(turn, delivery, str(error))
+
+    def _quarantine(self, turn: Turn, delivery: Delivery, why: str) -> None:
+        """Keep what names no operation, and tell a person."""
+        log.warning("quarantined device=%s bytes=%d reason=%r", delivery.device, delivery.size, why)
+        turn.quarantine(delivery.device, why, delivery.size, delivery.payload[:HEAD_BYTES])
+        turn.put_alert(alerts.quarantine(delivery.device, why, delivery.size))
 
     def _take_message(self, turn: Turn, device: str, message: Message, reply: _Reply) -> None:
         """Judge a message's operations in order. Raises Unreadable at one that has no name."""

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from appliance.contract.delivery import Channel
 from appliance.contract.limits import HEAD_BYTES, PAYLOAD_MAX
 from tests.shop import EPOCH, Shop, message, operation, rows, tag
 
@@ -55,8 +56,9 @@ def test_bytes_that_name_no_operation_are_quarantined_and_the_device_goes_on(sho
     assert shop.say("A1", message(operation(1)))["seq"] == 1
 
 
-def test_too_large_a_message_keeps_its_head(shop: Shop) -> None:
-    shop.say("A1", b"{" * HEAD_BYTES, size=PAYLOAD_MAX + 1)
+@pytest.mark.parametrize("channel", Channel)
+def test_too_large_a_message_keeps_its_head(shop: Shop, channel: Channel) -> None:
+    shop.say("A1", b"{" * HEAD_BYTES, size=PAYLOAD_MAX + 1, channel=channel)
     [(_, reason, size, head)] = _quarantine(shop)
     assert (size, len(head)) == (PAYLOAD_MAX + 1, HEAD_BYTES)
     assert str(PAYLOAD_MAX) in reason
