@@ -67,20 +67,23 @@ def explain(
 
 
 def _table(rows: list[Row]) -> Table:
+    # Columns that say nothing are left out: a terminal is narrow, and the words need the room.
     is_reserved = any(row["reserved"] != "0" for row in rows)
+    has_receipts = any(row["receipt"] for row in rows)
     table = Table(box=None)
     table.add_column("happened", no_wrap=True)
     table.add_column("device")
-    table.add_column("receipt", overflow="fold")
+    if has_receipts:
+        table.add_column("receipt", overflow="fold")
     table.add_column("what", no_wrap=True)
     for column in ("effect", "on hand", *(["reserved"] if is_reserved else [])):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("why")
+    table.add_column("why", overflow="fold")
     for row, note in _story(rows):
         table.add_row(
             local(row["at"]),
             row["device"],
-            legible(row["number"] or row["receipt"] or ""),
+            *([legible(row["number"] or row["receipt"] or "")] if has_receipts else []),
             _REASONS.get(row["cause"], row["cause"]),
             _signed(_milli(row["effect"])),
             row["on_hand"],

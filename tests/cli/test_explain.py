@@ -1,5 +1,6 @@
 """`explain` answers "why is it 1 and not -3?" to somebody who has never seen the code."""
 
+import re
 from contextlib import closing
 from pathlib import Path
 
@@ -56,6 +57,16 @@ def test_why_there_is_1_and_not_minus_3(tmp_path: Path) -> None:
     assert entries[2].split()[:2] < late.split()[:2] < entries[3].split()[:2], "it says when the goods left"
     assert "what came late happened before" in caption
     assert balance == "milk: 1 on hand"
+
+
+def test_the_first_page_shows_what_explain_prints(tmp_path: Path) -> None:
+    milk(tmp_path)
+    on_a_terminal = {"TZ": "UTC", "COLUMNS": "116", "FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "xterm"}
+    printed = Box(tmp_path, **on_a_terminal).command("explain", "milk").stdout
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in printed.splitlines()]
+    page = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
+    [shown] = re.findall(r"\$ stock-coordinator explain milk\n(.*?)\n\n", page, re.DOTALL)
+    assert shown.splitlines() == [f"    {line}" for line in lines]
 
 
 def test_last_running_balance_is_the_balance_of_every_sku(busy: Box) -> None:
