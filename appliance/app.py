@@ -3,6 +3,7 @@
     event loop   the broker, ticks, signals
     turns        the coordinator's commit turns; the only thread that writes the ledger
     answers      devices' queries
+    print NAME   the spool of one printer
     control      commands on the Unix socket
 
 A part that fails by our own fault ends the process with an error, and systemd starts it anew: what was acknowledged is
@@ -16,6 +17,7 @@ import os
 import secrets
 import signal
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -32,6 +34,7 @@ from appliance.broker.external import ExternalBroker
 from appliance.clock import ShopClock, boot_id, boottime_ms, synchronised_wall_ms
 from appliance.contract import messages
 from appliance.contract.delivery import Delivery
+from appliance.contract.paper import Cancel, JobChange, Retry, SamplePage, printer_row
 from appliance.contract.topics import Topics
 from appliance.control import ControlError, ControlServer, Rows
 from appliance.coordinator import Coordinator
@@ -40,7 +43,16 @@ from appliance.ledger.database import DiskFault
 from appliance.ledger.projection import Projection
 from appliance.ledger.reader import Reader
 from appliance.ledger.writer import KEEP_TIME_MS, Moment, Writer
-from appliance.settings import Mode, Plain, Settings, variable
+from appliance.printing.driver import Capabilities, Driver
+from appliance.printing.jobs import PrintRules, Station
+from appliance.printing.layout.receipt import Shop
+from appliance.printing.layout.sheet import Paper
+from appliance.printing.models import CannotPrint, find_model
+from appliance.printing.sheets import Sheets
+from appliance.printing.spool import Spool
+from appliance.printing.template import WrongTemplate, load_template
+from appliance.printing.transport.address import BadUrl
+from appliance.settings import Answers, Mode, Plain, PrinterSettings, Settings, variable
 from appliance.stock.errors import Rejected
 
 log = logging.getLogger(__name__)
@@ -57,8 +69,15 @@ _ORDER_S = 20
 _LOOK_S = 0.2
 """How often a rewrite that waits for its turn looks whether the box is being stopped."""
 
+_COMMAND_S = 10.0
+"""How long a command waits for the disk; a person then looks what is the matter."""
+
 _RUN_BYTES = 8
 """Random bytes that name a run, so that two runs of a ledger never share a name, even across a restore."""
+
+
+_LAST_COMMIT_S = 5.0
+"""How long a printer's thread that is to stop waits for a disk that fails. What it then leaves begun is in doubt."""
 
 
 class CannotStart(Exception):
@@ -128,11 +147,15 @@ async def serve(
             projection=Projection(topics, read()),
             link=broker,
             clock=clock,
+            printing=_print_rules(settings),
             reserve_ms=settings.stock.reserve_hours * 3_600_000,
         )
         turns = _Turns(coordinator, writer, clock)
         answers = _Answers(coordinator)
-        control = ControlServer(directory, _handlers(read(), settings, run, coordinator))
+        printers = [
+            _Printer(name, printer, settings, coordinator, read()) for name, printer in settings.all_printers.items()
+        ]
+        control = ControlServer(directory, _handlers(read(), settings, run, coordinator, clock))
 
         def opened(_: asyncio.Future[None]) -> None:
             log.info("online shop=%s ledger=%s run=%s rev=%d", settings.shop, writer.ledger, run, writer.last_rev)
@@ -141,6 +164,8 @@ async def serve(
         ended = await broker.start()
         # Not before: a first turn may have an alert to announce, and a broker that has not started takes none.
         threads = [_start("turns", turns.run), _start("answers", answers.run)]
+        coordinator.install_printers()
+        print_threads = [_start(f"print {printer.name}", printer.run) for printer in printers]
         control.start()
         if settings.broker.mode is Mode.EMBEDDED:
             coordinator.say_online()  # To an external broker the rewrite says it, on every connection.
@@ -148,6 +173,10 @@ async def serve(
         await _tick_until(stopping, ended, coordinator)
         log.info("stopping")
         broker.pause()
+        for printer in printers:  # They have their last words committed, so they stop before the turns do.
+            await asyncio.to_thread(printer.stop)
+        for thread in print_threads:
+            await asyncio.to_thread(thread.join)
         turns.stop()
         answers.stop()
         for thread in threads:
@@ -304,6 +333,94 @@ class _Turns:
         raise AssertionError("the waits have no end")
 
 
+class _Printer:
+    """The thread of one printer: it calls the spool's step, and waits until there is something to do."""
+
+    def __init__(
+        self, name: str, printer: PrinterSettings, settings: Settings, coordinator: Coordinator, reader: Reader
+    ) -> None:
+        """Raises CannotStart when the printer cannot be as it is set up."""
+        self.name = name
+        self._coordinator = coordinator
+        self._has_jobs = coordinator.has_jobs[name]
+        self._stop_at_s: float | None = None
+        paper = Paper(printer.width, printer.codepage)
+        answers = printer.answers
+        try:
+            model = find_model(printer.profile)
+            model.check_width(paper)
+            if printer.table is None:
+                model.table(paper.code_page)
+            template = load_template(settings.precheck.template, paper)
+            self._driver = Driver(
+                printer.url,
+                capabilities=Capabilities(
+                    has_marker=answers is Answers.MARKER,
+                    has_fence=answers is Answers.FENCE,
+                    has_status=answers is not Answers.NOTHING,
+                    codepage=paper.code_page,
+                ),
+                changed=lambda status: self._spool.show(status),
+            )
+        except (BadUrl, CannotPrint, WrongTemplate) as error:
+            raise CannotStart(f"the printer {name!r}: {error}") from error
+        shop = Shop(settings.shop_name or settings.shop, settings.shop_inn, settings.shop_address)
+        self._spool = Spool(
+            name,
+            jobs=reader.jobs,
+            driver=self._driver,
+            sheet=Sheets(shop, paper, template, printer.profile, printer.table).sheet,
+            commit=self._commit,
+            entropy=secrets.randbelow,
+        )
+
+    def run(self) -> None:
+        with suppress(_Stopped):
+            self._spool.begin()
+            while self._stop_at_s is None:
+                self._has_jobs.clear()
+                wait_s = self._spool.step()
+                if self._stop_at_s is None:
+                    self._has_jobs.wait(wait_s)
+
+    def stop(self) -> None:
+        """End a job that is under way in doubt, and return when it is."""
+        self._stop_at_s = time.monotonic() + _LAST_COMMIT_S
+        self._has_jobs.set()
+        self._driver.close()
+
+    def _commit(self, change: JobChange) -> str:
+        return _committed(self._coordinator, change, is_given_up=self._is_given_up)
+
+    def _is_given_up(self) -> bool:
+        return self._stop_at_s is not None and time.monotonic() > self._stop_at_s
+
+
+class _Stopped(Exception):
+    """The box stops, and the disk did not take the last change."""
+
+
+def _committed(coordinator: Coordinator, change: JobChange, *, is_given_up: Callable[[], bool]) -> str:
+    """Have a print job moved on; return why it was not, "" when it is on the disk. Raises _Stopped."""
+    done = threading.Event()
+    verdicts: list[str] = []
+
+    def tell(verdict: str) -> None:
+        verdicts.append(verdict)
+        done.set()
+
+    coordinator.change_job(change, tell)
+    while not done.wait(_LOOK_S):
+        if is_given_up():
+            raise _Stopped
+    return verdicts[0]
+
+
+def _print_rules(settings: Settings) -> PrintRules:
+    stations = [Station(name, frozenset(printer.groups)) for name, printer in settings.all_printers.items()]
+    return PrintRules(tuple(stations), settings.precheck.print_on, settings.precheck.stale_s * 1000)
+
+
 class _Answers:
     """The thread that answers devices' queries."""
 
@@ -327,6 +444,7 @@ async def _tick_until(stopping: asyncio.Event, ended: asyncio.Future[None], coor
     stopped: asyncio.Future[Any] = asyncio.ensure_future(stopping.wait())
     while not (stopped.done() or ended.done()):
         coordinator.tick()
+        coordinator.look_at_printers()
         await asyncio.wait([stopped, ended], timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
 
@@ -397,7 +515,7 @@ def _shop_password(settings: Settings, *, may_show: bool) -> tuple[ShopPassword,
 
 
 def _handlers(
-    reader: Reader, settings: Settings, run: str, coordinator: Coordinator
+    reader: Reader, settings: Settings, run: str, coordinator: Coordinator, clock: ShopClock
 ) -> dict[str, Callable[[dict[str, Any]], Rows]]:
     """What the control socket answers; it asks from one thread."""
 
@@ -418,7 +536,29 @@ def _handlers(
                 _order(coordinator, {"type": "alert", "alert": row["alert"], "status": "acknowledged"})
                 yield {**row, "status": "acknowledged"}
 
+    def printers(_: dict[str, Any]) -> Rows:
+        for printer in reader.jobs.printers(clock.shop_ms()):
+            yield printer_row(printer)
+
+    def queue(_: dict[str, Any]) -> Rows:
+        return report.jobs(reader)
+
+    def change(change: JobChange) -> Rows:
+        ends_s = time.monotonic() + _COMMAND_S
+        try:
+            verdict = _committed(coordinator, change, is_given_up=lambda: time.monotonic() > ends_s)
+        except _Stopped:
+            raise ControlError("the disk does not take it now: look at the log") from None
+        if verdict:
+            raise ControlError(verdict)
+        yield from ()
+
     return {
+        "printers": printers,
+        "print-queue": queue,
+        "print-retry": lambda request: change(Retry(int(request["job"]))),
+        "print-cancel": lambda request: change(Cancel(int(request["job"]))),
+        "print-test": lambda request: change(SamplePage(str(request["printer"]))),
         "status": status,
         "balance": lambda request: report.balances(reader, request.get("sku")),
         "explain": lambda request: report.history(reader, request["sku"]),

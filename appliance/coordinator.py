@@ -2,7 +2,7 @@
 
 It stands in the middle of a sale's way and knows neither SQL nor MQTT nor bytes on a wire:
 
-    link ──Delivery──▶ take ──▶ turn: reconcile ──▶ store (one commit) ──▶ announce ──▶ link
+    link ──Delivery──▶ take ──▶ turn: reconcile ──▶ store (one commit) ──▶ announce ──▶ link, spools
                        └─────▶ answer: a reader's page ──────────────────────────────▶ link
 
 `turn` and `answer` are plain functions and a thread each only calls them; a simulation calls them itself. Two
@@ -12,17 +12,15 @@ committed.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Event
-from typing import Protocol
 
-from appliance.contract import messages
+from appliance.contract import messages, paper
 from appliance.contract.delivery import Channel, Delivery
 from appliance.contract.limits import HEAD_BYTES, OPERATIONS_MAX, PAYLOAD_MAX
-from appliance.contract.messages import Ack, Alert, BadQuery, Balance, Query, Refusal, Row, What
+from appliance.contract.messages import BadQuery, Query, Refusal, Row, What
 from appliance.contract.operations import (
     Head,
     Message,
@@ -34,16 +32,18 @@ from appliance.contract.operations import (
     read_operation,
     read_parents,
 )
+from appliance.contract.paper import Installed, Job, JobChange, JobState, Look, Printer, Said, Sheet
 from appliance.contract.topics import SHOP_DEVICE, Topics
 from appliance.inbox import Inbox
+from appliance.ports import Changed, Clock, Link, Pages, Printing, Projection, Store, Turn
 from appliance.stock import alerts
 from appliance.stock.alerts import Cleared, Raised
 from appliance.stock.errors import Rejected
-from appliance.stock.operation import Count, Operation, Receipt
+from appliance.stock.operation import Count, Operation, PrintCopy, Receipt, Status
 from appliance.stock.order import Fact
-from appliance.stock.reconcile import Outcome, View, reconcile
-from appliance.stock.sequence import EpochState, Place, place, place_message
-from appliance.stock.stamps import Run, When, when
+from appliance.stock.reconcile import reconcile
+from appliance.stock.sequence import Place, place, place_message
+from appliance.stock.stamps import When, when
 
 log = logging.getLogger(__name__)
 
@@ -54,104 +54,11 @@ TURN_BYTES = 64 * 1024
 EXPIRY_LOOK_MS = 60_000
 """How often open receipts are looked through; a reservation lasts for hours."""
 
+STUCK_MS = 60_000
+"""A queue that does not move for so long needs a person: the longest sheet prints in seconds."""
+
 QUESTIONS_MAX = 1000
 """Queries that may wait. Twenty tills that come back at once ask twenty; beyond this a device is told `busy`."""
-
-
-class Link(Protocol):
-    """The way to the devices; both brokers satisfy it."""
-
-    def publish(self, topic: str, payload: bytes, retain: bool) -> None:
-        """Say something to whoever listens. Never blocks; may be called from any thread."""
-        ...
-
-
-class Clock(Protocol):
-    def shop_ms(self) -> int: ...
-
-    def wall_ms(self) -> int: ...
-
-    def is_synchronised(self) -> bool: ...
-
-
-class Changed(Protocol):
-    """What a committed turn has changed, for the announcement."""
-
-    @property
-    def since(self) -> int: ...
-    @property
-    def through(self) -> int: ...
-    @property
-    def balances(self) -> list[Balance]: ...
-    @property
-    def items(self) -> list[tuple[str, int, dict[str, object]]]: ...
-    @property
-    def alerts(self) -> list[Alert]: ...
-
-
-class Turn(View, Protocol):
-    """One transaction of the store."""
-
-    @property
-    def now_ms(self) -> int: ...
-    @property
-    def next_rev(self) -> int: ...
-    def epoch(self, device: str, epoch: str) -> EpochState: ...
-    def tag_at(self, device: str, epoch: str, seq: int) -> str | None: ...
-    def is_committed_at(self, device: str, epoch: str, head: Head) -> bool: ...
-    def committed_before(self, device: str, tag: str | None) -> int | None: ...
-    def run(self, run: str) -> Run | None: ...
-    def apply(self, device: str, epoch: str, head: Head, operation: Operation, when: When, outcome: Outcome) -> int: ...
-    def reject(self, device: str, epoch: str, head: Head, error: Rejected) -> int: ...
-    def repeat(self, device: str, epoch: str, head: Head, same_as: int) -> int: ...
-    def fork(self, device: str, epoch: str, parents: tuple[str, ...]) -> None: ...
-    def quarantine(self, device: str, reason: str, size: int, head: bytes) -> None: ...
-    def put_alert(self, alert: Raised | Cleared) -> None: ...
-    def wall_ms(self, shop_ms: int) -> int: ...
-    def expiring(self, opened_before_ms: int) -> list[tuple[str, int]]: ...
-    def committed(self) -> Changed: ...
-
-
-class Store(Protocol):
-    """Where it is all kept; the ledger's writer satisfies it."""
-
-    @property
-    def last_rev(self) -> int: ...
-    @property
-    def is_gap_unknown(self) -> bool: ...
-
-    def may_announce(self, shop_ms: int) -> bool: ...
-
-    def turn(self, now_ms: int, wall_ms: int) -> AbstractContextManager[Turn]: ...
-    def ack(self, device: str, epoch: str) -> Ack: ...
-
-
-class Page(Protocol):
-    @property
-    def since(self) -> int: ...
-    @property
-    def to(self) -> int: ...
-    @property
-    def rows(self) -> tuple[Row, ...]: ...
-    @property
-    def more(self) -> bool: ...
-
-
-class Pages(Protocol):
-    """What a device may ask for; the ledger's reader satisfies it."""
-
-    def known_since(self, run: str | None, since: int) -> int: ...
-    def balances(self, since: int, limit: int) -> Page: ...
-    def items(self, since: int, limit: int) -> Page: ...
-    def rejected(self, device: str, since: int, limit: int) -> Page: ...
-    def receipt(self, receipt: str) -> Page: ...
-    def history(self, sku: str, since: int, limit: int) -> Page: ...
-
-
-class Projection(Protocol):
-    """The retained topics as the ledger has them."""
-
-    def everything(self) -> Iterator[tuple[str, bytes]]: ...
 
 
 @dataclass(slots=True)
@@ -163,7 +70,16 @@ class _Order:
     verdict: Rejected | None = None
 
 
-Work = Delivery | _Order | Raised | Cleared
+@dataclass(slots=True)
+class _Change:
+    """A print job moves on. done: is told why it does not ("" when it does), now that this is on the disk."""
+
+    change: JobChange
+    done: Callable[[str], None]
+    verdict: str = ""
+
+
+Work = Delivery | _Order | _Change | Raised | Cleared
 """What one turn deals with."""
 
 
@@ -190,6 +106,7 @@ class Coordinator:
         projection: Projection,
         link: Link,
         clock: Clock,
+        printing: Printing,
         reserve_ms: int,
     ) -> None:
         """reserve_ms: shop time for which an open receipt reserves."""
@@ -200,6 +117,7 @@ class Coordinator:
         self._projection = projection
         self._link = link
         self._clock = clock
+        self._printing = printing
         self._inbox: Inbox[Work] = Inbox()
         self._questions: deque[Delivery] = deque()
         self._reserve_ms = reserve_ms
@@ -208,6 +126,8 @@ class Coordinator:
         self.has_inbox = Event()
         self.has_questions = Event()
         """Set when there is something for `turn`, or for `answer`. Whoever waits clears it, and only then calls."""
+        self.has_jobs = {printer: Event() for printer in printing.printers}
+        """For each printer: its queue has got something new."""
         if store.is_gap_unknown and not clock.is_synchronised():
             self.notice(alerts.clock())
 
@@ -230,6 +150,23 @@ class Coordinator:
         or why it was rejected. May be called from any thread.
         """
         self._put(SHOP_DEVICE, _Order(operation, done), 0)
+
+    def change_job(self, change: JobChange, done: Callable[[str], None]) -> None:
+        """Have a print job moved on.
+
+        done: is told, in the turn's thread, why that was not done, or "" when it is on the disk. May be called from any
+        thread.
+        """
+        self._put(SHOP_DEVICE, _Change(change, done), 0)
+
+    def install_printers(self) -> None:
+        """Have it written down which printers there are in this run. To be called once."""
+        self.change_job(Installed(tuple(self.has_jobs)), lambda verdict: None)
+
+    def look_at_printers(self) -> None:
+        """Have it told how long sheets have waited, and a person called when they wait too long."""
+        if self.has_jobs:
+            self.change_job(Look(), lambda verdict: None)
 
     def notice(self, alert: Raised | Cleared) -> None:
         """Have an alert raised or cleared that no operation causes. May be called from any thread."""
@@ -259,6 +196,8 @@ class Coordinator:
                     self._reconcile(turn, waiting.work, replies)
                 if is_expiry_due:
                     self._expire(turn)
+                if any(isinstance(waiting.work, _Change) for waiting in batch):
+                    self._watch_printers(turn)
         except BaseException:
             self._inbox.put_back(batch)
             raise
@@ -269,12 +208,16 @@ class Coordinator:
                     delivery.settled()
                 case _Order() as order:
                     order.done(order.verdict)
+                case _Change() as change:
+                    change.done(change.verdict)
         return len(batch)
 
     def _reconcile(self, turn: Turn, work: Work, replies: dict[tuple[str, str | None], _Reply]) -> None:
         match work:
             case _Order():
                 work.verdict = self._commit_own(turn, work.operation)
+            case _Change():
+                work.verdict = turn.change_job(work.change)
             case Raised() | Cleared():
                 turn.put_alert(work)
             case Delivery(size=size) if size > PAYLOAD_MAX:
@@ -365,14 +308,36 @@ class Coordinator:
             operation = read_operation(head, is_linked=is_linked, is_own=device == SHOP_DEVICE)
             run = turn.run(operation.stamp.run) if operation.stamp else None
             happened = when(operation.stamp, operation.seen, turn.now_ms, run)
-            fact = _fact(device, epoch, head, operation, happened, turn)
-            turn.apply(device, epoch, head, operation, happened, reconcile(operation.body, fact, turn))
+            outcome = reconcile(operation.body, _fact(device, epoch, head, operation, happened, turn), turn)
+            shown = turn.sheet(operation.body.receipt) if isinstance(operation.body, Receipt | PrintCopy) else None
+            rev = turn.apply(device, epoch, head, operation, happened, outcome)
+            stale_at_ms = self._printing.stale_at_ms(
+                happened.shop_ms, turn.now_ms, is_known=operation.stamp is None or run is not None
+            )
+            match operation.body:
+                case Receipt(status=Status.CANCELLED, receipt=receipt) if outcome.receipt is not None:
+                    turn.cancel_jobs(receipt)
+                case Receipt() as body if outcome.receipt is not None:
+                    self._print(turn, device, Said(body, Sheet(rev, head.raw), shown), stale_at_ms)
+                case PrintCopy() as body if shown is not None:
+                    self._print(turn, device, Said(body, shown, None), stale_at_ms)
         except Rejected as error:
             log.warning("rejected device=%s seq=%d code=%s detail=%r", device, head.seq, error.code, error.detail)
             turn.reject(device, epoch, head, error)
             turn.put_alert(alerts.rejected(device, epoch, head.seq, error.code, error.detail))
             return error
         return None
+
+    def _print(self, turn: Turn, device: str, said: Said, stale_at_ms: int) -> None:
+        for wanted in self._printing.wanted(said, turn.group):
+            turn.queue(wanted, said.body.receipt, device, stale_at_ms)
+
+    def _watch_printers(self, turn: Turn) -> None:
+        """Call a person to a printer whose queue does not move, and say when it does."""
+        for one in turn.printers():
+            is_stuck = one.queued and turn.now_ms - one.moved_ms >= STUCK_MS
+            stuck = alerts.printer_stuck(one.printer, one.state, one.reason)
+            turn.put_alert(stuck if is_stuck else Cleared(stuck.kind, stuck.subject))
 
     # --- announce -----------------------------------------------------------------------------------------------------
 
@@ -387,10 +352,24 @@ class Coordinator:
         for alert in changed.alerts:
             payload = messages.alert(alert) if alert.status == "active" else b""
             self._link.publish(self._topics.alert(alert.alert), payload, retain=True)
+        for job in changed.jobs:
+            self._say_job(job)
+        for printer in changed.printers:
+            self._say_printer(printer)
         for part in messages.changes(self._speaker.run, changed.since, changed.through, rows):
             self._link.publish(self._topics.changes, part, retain=False)
         for (device, epoch), reply in replies.items():
             self._reply(device, epoch, reply)
+
+    def _say_job(self, job: Job) -> None:
+        if job.receipt is not None:
+            log.info("print job=%d printer=%s state=%s reason=%r", job.id, job.printer, job.state, job.reason)
+            self._link.publish(self._topics.device(job.device, "print"), paper.print_job(job), retain=False)
+        if job.state is JobState.QUEUED and job.printer in self.has_jobs:
+            self.has_jobs[job.printer].set()
+
+    def _say_printer(self, printer: Printer) -> None:
+        self._link.publish(self._topics.printer(printer.printer), paper.printer(printer), retain=True)
 
     def _reply(self, device: str, epoch: str | None, reply: _Reply) -> None:
         """Send a device its ack. What concerns only the message just heard (gap, refused) is not retained."""
@@ -437,6 +416,9 @@ class Coordinator:
         for topic, payload in self._projection.everything():
             self._link.publish(topic, payload, retain=True)
             unknown.discard(topic)
+        for printer in self._store.printers(self._clock.shop_ms()):
+            self._say_printer(printer)
+            unknown.discard(self._topics.printer(printer.printer))
         for topic in sorted(unknown):
             self._link.publish(topic, b"", retain=True)
         self.say_online()
@@ -470,6 +452,8 @@ class Coordinator:
                 page = self._pages.items(since, query.limit)
             case What.REJECTED:
                 page = self._pages.rejected(device, since, query.limit)
+            case What.STALE:
+                page = self._pages.stale(since, query.limit)
             case What.RECEIPT:
                 page = self._pages.receipt(query.receipt)
             case What.HISTORY:

@@ -4,14 +4,26 @@ This is the only reader of the environment. A wrong value stops the start with t
 remedy, so every field's description is written to follow "write …". Nothing changes after the start: it is all frozen.
 """
 
+import codecs
 import os
 import tomllib
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from appliance.contract.paper import PrintOn
 
 PREFIX = "STOCK_"
 FILE_NAME = "stock-coordinator.toml"
@@ -61,6 +73,56 @@ class StockSettings(BaseModel):
     reserve_hours: int = Field(default=12, ge=1, le=744, description="hours, 1 to 744, that an open receipt reserves")
 
 
+class Answers(StrEnum):
+    """What a printer says back, from the most that can be known of a sheet to the least."""
+
+    MARKER = "marker"
+    FENCE = "fence"
+    STATUS = "status"
+    NOTHING = "nothing"
+
+
+WIDTHS = (32, 42, 48)
+"""Columns of the papers that there are: 58 mm, and 80 mm with a narrower or the whole print head."""
+
+
+def _width(columns: int) -> int:
+    if columns not in WIDTHS:
+        raise ValueError(f"{columns} columns: write 32 (58 mm paper), 42 or 48 (80 mm)")
+    return columns
+
+
+def _code_page(name: str) -> str:
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        raise ValueError(f"{name!r} is no code page: write cp866, or another one of Python's codecs") from None
+
+
+class PrinterSettings(BaseModel):
+    """One printer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(default="", description="serial:…, usb:…, tcp:…, file:… or terminal:, or nothing for no printer")
+    width: Annotated[int, AfterValidator(_width)] = Field(default=48, description="columns: 32, 42 or 48")
+    codepage: Annotated[str, AfterValidator(_code_page)] = Field(default="cp866", description="the printer's code page")
+    profile: str = Field(default="default", description="the printer's profile in python-escpos")
+    table: int | None = Field(default=None, ge=0, le=255, description="the number of the code page (ESC t), 0 to 255")
+    answers: Answers = Field(default=Answers.NOTHING, description="marker, fence, status or nothing")
+    groups: tuple[str, ...] = Field(default=(), description="a list of item groups, or none to print whole receipts")
+
+
+class PreCheckSettings(BaseModel):
+    """Pre-checks: when they are printed, and how they look."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    print_on: PrintOn = Field(default=PrintOn.OPEN, description="open, paid, all or none")
+    stale_s: int = Field(default=600, ge=1, le=7 * 24 * 3600, description="seconds, 1 to 604800")
+    template: Path | None = Field(default=None, description="the path of a TOML file")
+
+
 class Settings(BaseSettings):
     """All settings. `password` is the shop's; absent or blank keeps the hash that the box has."""
 
@@ -68,10 +130,29 @@ class Settings(BaseSettings):
 
     shop: TopicName = Field(default="shop", description="the shop's name in topics: 1 to 64 of A-Z, a-z, 0-9 and -")
     shop_name: str = Field(default="", max_length=100, description="the shop's name on paper, at most 100 characters")
+    shop_inn: str = Field(default="", pattern=r"^(\d{10}|\d{12})?$", description="the shop's INN, 10 or 12 digits")
+    shop_address: str = Field(default="", max_length=200, description="the address on paper, at most 200 characters")
     password: SecretStr | None = Field(default=None, description="the password that the shop's tills log in with")
     data_dir: Path = Field(default=Path("/var/lib/stock-coordinator"), description="the ledger's directory")
     broker: BrokerSettings = BrokerSettings()
     stock: StockSettings = StockSettings()
+    precheck: PreCheckSettings = PreCheckSettings()
+    printer: PrinterSettings | None = None
+    printers: dict[TopicName, PrinterSettings] = Field(default={}, description="a table for each printer, by its name")
+
+    @model_validator(mode="after")
+    def _printers_are_set_in_one_way(self) -> "Settings":
+        if self.printer is not None and self.printers:
+            raise ValueError(
+                f"{PREFIX}PRINTER__… is short for one printer, and there is a table of printers too: keep one of them"
+            )
+        return self
+
+    @property
+    def all_printers(self) -> dict[str, PrinterSettings]:
+        """The printers that there are, by name."""
+        printers = {"main": self.printer} if self.printer is not None else dict(self.printers)
+        return {name: printer for name, printer in printers.items() if printer.url}
 
     @classmethod
     def settings_customise_sources(
@@ -165,7 +246,7 @@ def _fault(error: Any) -> str:
     path = tuple(str(key) for key in error["loc"])
     name = f"{variable(*path)} ({'.'.join(path)} in the TOML file)"
     if error["type"] == "value_error":
-        return f"{variable(*path)}: {error['ctx']['error']}"
+        return f"{variable(*path)}: {error['ctx']['error']}" if path else str(error["ctx"]["error"])
     if error["type"] == "model_type":
         return f"{'.'.join(path)} in the TOML file is {error['input']!r}: write a table, [{'.'.join(path)}]"
     if error["type"] == "extra_forbidden":
@@ -178,6 +259,9 @@ def _description(path: tuple[str, ...]) -> str:
     fields: Any = Settings.model_fields
     field = None
     for key in path:
+        if key not in fields:  # a printer's name
+            continue
         field = fields[key]
-        fields = getattr(field.annotation, "model_fields", {})
+        kinds = (field.annotation, *get_args(field.annotation))
+        fields = next((kind.model_fields for kind in kinds if hasattr(kind, "model_fields")), {})
     return str(field.description if field else "another value")

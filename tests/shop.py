@@ -21,6 +21,7 @@ from appliance.ledger.database import FILE_NAME
 from appliance.ledger.projection import Projection
 from appliance.ledger.reader import Reader
 from appliance.ledger.writer import Moment, Writer
+from appliance.printing.jobs import PrintRules
 
 EPOCH = "epoch-of-the-test-0001"
 RESERVE_MS = 12 * 3_600_000
@@ -88,7 +89,10 @@ class Link:
 class Shop:
     """One run after another of a coordinator on the ledger in `directory`."""
 
-    def __init__(self, directory: Path, *, run: str | None = None, vfs: str | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, run: str | None = None, vfs: str | None = None, printing: PrintRules | None = None
+    ) -> None:
+        self._printing = printing or PrintRules()
         self.directory = directory
         self.clock = Clock()
         self.boot = "one boot"
@@ -114,6 +118,7 @@ class Shop:
             projection=Projection(self.topics, self.reader),
             link=self.link,
             clock=self.clock,
+            printing=self._printing,
             reserve_ms=RESERVE_MS,
         )
 

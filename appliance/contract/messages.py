@@ -48,6 +48,7 @@ class What(StrEnum):
     HISTORY = "history"
     RECEIPT = "receipt"
     REJECTED = "rejected"
+    STALE = "stale"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from appliance.stock.operation import (
     Line,
     Move,
     Operation,
+    PrintCopy,
     Reason,
     Receipt,
     ReceiptKind,
@@ -247,7 +248,6 @@ def _receipt(fields: Fields) -> Receipt:
         fields.money(money)
     for text in ("cashier", "table", "currency"):
         fields.text(text, default="")
-    fields.flag("print", default=False)
     # Who cancels need not know what there was on it, nor that it was a return.
     is_whole = status is not Status.CANCELLED
     has_kind = is_whole or fields.raw.get("kind") is not None
@@ -264,7 +264,12 @@ def _receipt(fields: Fields) -> Receipt:
         edit=fields.integer("edit", low=0, high=SEQ_MAX, default=1),
         number=fields.text("number", default=""),
         of=None if fields.raw.get("of") is None else _receipt_id(fields, "of"),
+        is_printed=None if fields.raw.get("print") is None else fields.flag("print", default=False),
     )
+
+
+def _print(fields: Fields) -> PrintCopy:
+    return PrintCopy(_receipt_id(fields, "receipt"))
 
 
 def _receipt_id(fields: Fields, key: str) -> str:
@@ -337,6 +342,7 @@ _BODIES: dict[str, Callable[[Fields], Body]] = {
     "receipt": _receipt,
     "count": _count,
     "alert": _alert,
+    "print": _print,
 }
 _OWN_BODIES = _BODIES | {"expire": _expire}
 """What the coordinator's own device says besides."""

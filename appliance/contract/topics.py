@@ -83,6 +83,9 @@ class Topics:
     def alert(self, alert: str) -> str:
         return f"{self.root}alert/{alert}"
 
+    def printer(self, printer: str) -> str:
+        return f"{self.root}printer/{printer}"
+
     def device(self, device: str, leaf: str) -> str:
         """leaf: `state`, `op`, `query` (the device publishes) or `ack`, `answer`, `print` (the coordinator does)."""
         return f"{self.root}device/{device}/{leaf}"

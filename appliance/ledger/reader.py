@@ -12,12 +12,13 @@ from typing import Any
 
 import orjson
 
-from appliance.contract import messages
+from appliance.contract import messages, paper
 from appliance.contract.messages import Ack, Alert, Balance, Entry, Rejection, Row
 from appliance.contract.topics import SHOP_DEVICE
 from appliance.ledger.acks import read_ack
 from appliance.ledger.database import FILE_NAME, open_database, tag_to_text
 from appliance.ledger.history import History
+from appliance.ledger.jobs import JobReader
 
 _BALANCE = "SELECT code, on_hand_milli, reserved_milli, is_stocked, revision, wall_ms FROM sku"
 _ITEM = "SELECT code, item.revision, details FROM item JOIN sku ON sku.id = item.sku"
@@ -70,6 +71,7 @@ class Reader:
         self._connection = open_database(self._path, writable=False, vfs=vfs)
         self._sql = self._connection.execute
         self._history = History(self._sql)
+        self.jobs = JobReader(self._sql)
         self.ledger = str(self._sql("SELECT ledger FROM ledger").get)
 
     def close(self) -> None:
@@ -114,6 +116,12 @@ class Reader:
             ]
             return self._cut(rows[:limit], since, is_whole=len(rows) <= limit)
 
+    def stale(self, since: int, limit: int) -> Page:
+        """Return the print jobs that were skipped as stale, of operations after a revision."""
+        with self._snapshot():
+            rows = [Row(rev, paper.stale_job(job, rev)) for rev, job in self.jobs.stale(since)]
+            return self._cut_at(rows, since, limit)
+
     def receipt(self, receipt: str) -> Page:
         """Return what the ledger keeps of a receipt, as a page of one row or none."""
         with self._snapshot():
@@ -133,10 +141,7 @@ class Reader:
         """Return a SKU's entries after a revision, with the balance that each left, in the order of the ledger."""
         with self._snapshot():
             rows = [Row(entry.rev, messages.entry(entry)) for entry in self._entries(sku) if entry.rev > since]
-            if len(rows) > limit:
-                last = rows[limit - 1].rev
-                return self._cut([row for row in rows if row.rev <= last], since, is_whole=rows[-1].rev == last)
-            return self._cut(rows, since, is_whole=True)
+            return self._cut_at(rows, since, limit)
 
     def explain(self, sku: str) -> list[Entry]:
         """Return all entries of a SKU, in the order of the ledger; the last one's balance is the SKU's."""
@@ -243,6 +248,13 @@ class Reader:
             to = self._sql(changed, (since, limit - 1)).get
             is_whole = to is None or self._sql(changed, (to, 0)).get is None
             return self._cut(list(between(since, self.last_rev if is_whole else to)), since, is_whole=is_whole)
+
+    def _cut_at(self, rows: list[Row], since: int, limit: int) -> Page:
+        """Make a page of `limit` of all the rows that there are, or a little more."""
+        if len(rows) <= limit:
+            return self._cut(rows, since, is_whole=True)
+        last = rows[limit - 1].rev
+        return self._cut([row for row in rows if row.rev <= last], since, is_whole=rows[-1].rev == last)
 
     def _cut(self, rows: list[Row], since: int, *, is_whole: bool) -> Page:
         """Make a page of what fits one payload. One that holds all there is reaches to the ledger's newest revision."""

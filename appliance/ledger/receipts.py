@@ -6,6 +6,9 @@ Part of a turn; everything is written at once.
 
 from collections.abc import Mapping
 
+import orjson
+
+from appliance.contract.paper import Sheet
 from appliance.ledger.history import History, Sql
 from appliance.stock.operation import Reason, Status
 from appliance.stock.receipts import ReceiptState
@@ -43,6 +46,13 @@ class Receipts:
             frozenset(str(goods) for (goods,) in paid),
             dict(reserved.fetchall()),
         )
+
+    def sheet(self, receipt: str) -> Sheet | None:
+        """Return the operation that a sheet of a receipt shows: the open that won, or the last payment."""
+        row = self._sql(
+            "SELECT sheet, operation FROM receipt JOIN body ON body.revision = sheet WHERE receipt = ?", (receipt,)
+        ).get
+        return None if row is None else Sheet(row[0], orjson.loads(row[1]))
 
     def sold(self, receipt: str) -> Mapping[str, int]:
         """Return what a receipt's payments took from the shelf, in thousandths by SKU."""
@@ -99,6 +109,8 @@ class Receipts:
                 number,
             ),
         )
+        if state.state in (Status.OPEN, Status.PAID):
+            self._sql("UPDATE receipt SET sheet = ? WHERE id = ?", (rev, number))
         for goods in state.paid - known:
             self._sql("INSERT INTO payment VALUES (?, ?, ?)", (number, rev, goods))
         self._sql("DELETE FROM reserved WHERE receipt = ?", (number,))

@@ -11,12 +11,19 @@ from typing import Any
 import orjson
 
 from appliance.contract import messages
+from appliance.contract.paper import job_row
 from appliance.ledger.reader import Reader
 
 
 def totals(reader: Reader) -> dict[str, Any]:
     """Return `{"ledger": uuid, "rev": …, "skus": …, "receipts": …, "rejected": …, …}` (`reader.Totals`)."""
     return {"ledger": reader.ledger, **asdict(reader.totals())}
+
+
+def jobs(reader: Reader) -> Iterator[dict[str, Any]]:
+    """Walk the print jobs that a person may have to do with: what waits, what was skipped, what nobody knows of."""
+    for job in reader.jobs.queue():
+        yield {**job_row(job), "headings": list(job.headings), "attempts": job.attempts}
 
 
 def balances(reader: Reader, sku: str | None) -> Iterator[dict[str, Any]]:

@@ -58,6 +58,16 @@ class Shelf:
         sku = self._find(code)
         return iter(()) if sku is None else self._history.past(sku.id, sku.revision, after_rev)
 
+    def group(self, code: str) -> str | None:
+        """Return a SKU's item group, None when the catalogue has none."""
+        if code in self._items:
+            group = self._items[code][1].details["group"]
+            return None if group is None else str(group)
+        row = self._sql(
+            "SELECT json_extract(details, '$.group') FROM item JOIN sku ON sku.id = item.sku WHERE code = ?", (code,)
+        ).get
+        return None if row is None else str(row)
+
     def enter(self, rev: int, n: int, effect: Effect) -> None:
         """Append one entry and add it to its SKU; the first entry of a SKU creates it."""
         sku = self._find(effect.sku) or self._make(effect.sku)

@@ -1,6 +1,6 @@
 """One turn of the writer: what the rules look up, what the coordinator records, and what there is to announce after.
 
-It is put together from what a turn touches: `sequences` (who said it), `shelf` (SKUs), `receipts` and `notices`.
+It is put together from what a turn touches: `sequences` (who said it), `shelf` (SKUs), `receipts`, `jobs`, `notices`.
 Reading sees what the turn itself has recorded; `write`, which the writer calls last, writes what stayed in memory.
 """
 
@@ -12,8 +12,10 @@ import apsw
 
 from appliance.contract.messages import Alert, Balance
 from appliance.contract.operations import Head
+from appliance.contract.paper import Job, JobChange, Printer, Sheet, Wanted
 from appliance.ledger.database import tag_to_integer
 from appliance.ledger.history import History
+from appliance.ledger.jobs import JobReader, Jobs
 from appliance.ledger.notices import Notices
 from appliance.ledger.receipts import Receipts
 from appliance.ledger.sequences import Sequences
@@ -22,7 +24,7 @@ from appliance.ledger.words import Words
 from appliance.stock.alerts import Cleared, Raised
 from appliance.stock.counts import Past
 from appliance.stock.errors import Rejected
-from appliance.stock.operation import Expire, Operation, Receipt
+from appliance.stock.operation import Expire, Operation, PrintCopy, Receipt
 from appliance.stock.order import Fact
 from appliance.stock.receipts import ReceiptState
 from appliance.stock.reconcile import Outcome, Stock
@@ -35,7 +37,7 @@ class Committed:
     """What a turn has changed, to be announced when it is on the disk.
 
     since, through: the last revisions before and after it. balances, items and alerts: as they stand after it; an alert
-    whose status is not `active` has gone.
+    whose status is not `active` has gone. jobs, printers: those of which something is other than before.
     """
 
     since: int
@@ -43,6 +45,8 @@ class Committed:
     balances: list[Balance]
     items: list[tuple[str, int, dict[str, object]]]
     alerts: list[Alert]
+    jobs: list[Job]
+    printers: list[Printer]
 
 
 class Turn:
@@ -61,6 +65,7 @@ class Turn:
         self._sequences = Sequences(self._sql)
         self._shelf = Shelf(self._sql, words, self._history, wall_ms)
         self._receipts = Receipts(self._sql, self._history)
+        self._jobs = Jobs(self._sql, now_ms)
         self._notices = Notices(self._sql, wall_ms)
 
     # --- what can be looked up ---------------------------------------------------------------------------------------
@@ -116,6 +121,16 @@ class Turn:
     def sold_on(self, mark: str) -> Mapping[str, int]:
         return self._receipts.sold_on(mark)
 
+    def sheet(self, receipt: str) -> Sheet | None:
+        return self._receipts.sheet(receipt)
+
+    def group(self, sku: str) -> str | None:
+        """Return a SKU's item group, None when the catalogue has none."""
+        return self._shelf.group(sku)
+
+    def printers(self) -> list[Printer]:
+        return JobReader(self._sql).printers(self.now_ms)
+
     def expiring(self, opened_before_ms: int) -> list[tuple[str, int]]:
         return self._receipts.expiring(opened_before_ms)
 
@@ -163,6 +178,21 @@ class Turn:
     def quarantine(self, device: str, reason: str, size: int, head: bytes) -> None:
         self._notices.quarantine(self._sequences.device(device), reason, size, head)
 
+    def queue(self, wanted: Wanted, receipt: str, device: str, stale_at_ms: int) -> None:
+        """Queue a sheet of a receipt. device: who hears what becomes of it."""
+        self._jobs.queue(wanted, self._receipts.number(receipt, ""), device, stale_at_ms)
+
+    def cancel_jobs(self, receipt: str) -> None:
+        """Cancel a receipt's jobs that have not begun."""
+        self._jobs.cancel(self._receipts.number(receipt, ""))
+
+    def change_job(self, change: JobChange) -> str:
+        """Do what the spool or a person says of a job; return why it is not done, "" when it is."""
+        verdict, said = self._jobs.change(change)
+        for alert in said:
+            self.put_alert(alert)
+        return verdict
+
     def put_alert(self, alert: Raised | Cleared) -> None:
         self._notices.put(alert, self._rev)
 
@@ -179,7 +209,15 @@ class Turn:
 
     def committed(self) -> Committed:
         """Return what this turn has changed."""
-        return Committed(self._since, self._rev, self._shelf.balances(), self._shelf.items(), self._notices.changed())
+        return Committed(
+            self._since,
+            self._rev,
+            self._shelf.balances(),
+            self._shelf.items(),
+            self._notices.changed(),
+            self._jobs.changed(),
+            self._jobs.printers(),
+        )
 
     def _commit(
         self,
@@ -222,7 +260,7 @@ class Turn:
         match operation and operation.body:
             case Receipt(receipt=receipt, kind=kind):
                 return self._receipts.number(receipt, kind)
-            case Expire(receipt=receipt):
+            case Expire(receipt=receipt) | PrintCopy(receipt=receipt):
                 return self._receipts.number(receipt, "")
             case _:
                 return None

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.contract.messages import Ack
+from appliance.contract.paper import Printer
 from appliance.ledger.acks import read_ack
 from appliance.ledger.database import DISK_FAULTS, FILE_NAME, DiskFault, LedgerError, open_database
+from appliance.ledger.jobs import JobReader
 from appliance.ledger.turn import Turn
 from appliance.ledger.words import Words
 
@@ -114,6 +116,10 @@ class Writer:
     def ack(self, device: str, epoch: str) -> Ack:
         """Return the ack of an epoch as it is committed."""
         return read_ack(self._connection, self.ledger, device, epoch)
+
+    def printers(self, now_ms: int) -> list[Printer]:
+        """Return the printers of this run and their queues at shop time `now_ms`."""
+        return JobReader(self._connection.execute).printers(now_ms)
 
     def close(self) -> None:
         self._connection.close()

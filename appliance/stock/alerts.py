@@ -159,6 +159,34 @@ def mark_twice(mark: str, receipts: Iterable[str]) -> Raised:
     )
 
 
+# --- what printers do -------------------------------------------------------------------------------------------------
+
+
+def printer_stuck(printer: str, state: str, reason: str) -> Raised:
+    return Raised(
+        kind="printer",
+        subject=printer,
+        summary=f"Nothing comes out of the printer {printer}, and sheets wait: {reason or state}",
+        facts={"printer": printer, "state": state},
+        is_state=True,
+    )
+
+
+def print_given_up(printer: str, job: int, receipt: str, reason: str) -> Raised:
+    return Raised(
+        kind="printer",
+        subject=print_job(job),
+        summary=f"Was receipt {receipt} printed? Look at the paper of {printer}; if it was not, retry job {job}",
+        facts={"printer": printer, "job": job, "receipt": receipt, "reason": reason},
+        is_state=True,
+    )
+
+
+def print_job(job: int) -> str:
+    """Return the subject of an alert about one job; no printer is named so."""
+    return f"job {job}"
+
+
 # --- what balances do -------------------------------------------------------------------------------------------------
 
 

@@ -85,7 +85,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a device says of a receipt. of: the sale that a return belongs to, None when it is not known."""
+    """What a device says of a receipt. of: the sale that a return belongs to, None when it is not known.
+
+    is_printed: whether it is to be printed, None for what the shop has set.
+    """
 
     receipt: str
     kind: ReceiptKind
@@ -94,6 +97,14 @@ class Receipt:
     edit: int = 1
     number: str = ""
     of: str | None = None
+    is_printed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PrintCopy:
+    """Somebody wants a receipt on paper once more."""
+
+    receipt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +135,7 @@ class AlertAcknowledged:
     alert: str
 
 
-Body = Move | Item | Receipt | Expire | Count | AlertAcknowledged
+Body = Move | Item | Receipt | PrintCopy | Expire | Count | AlertAcknowledged
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,11 @@ from appliance.stock.operation import (
     Expire,
     Item,
     Move,
+    PrintCopy,
     Reason,
     Receipt,
     ReceiptKind,
+    Status,
 )
 from appliance.stock.order import Fact, order
 from appliance.stock.quantity import TOTAL_MAX_MILLI, format_qty
@@ -134,6 +136,8 @@ def reconcile(body: Body, fact: Fact, view: View) -> Outcome:
             outcome = _listed(item, fact, view)
         case AlertAcknowledged(alert):
             return Outcome(acknowledged=alert)
+        case PrintCopy(receipt_id):
+            return _copied(view.receipt(receipt_id), receipt_id)
     return replace(outcome, alerts=(*outcome.alerts, *_watched(outcome, fact, view)))
 
 
@@ -198,6 +202,14 @@ def _receipt(receipt: Receipt, fact: Fact, view: View) -> Outcome:
         returned=returned if receipt.kind is ReceiptKind.RETURN else {},
         alerts=tuple(said),
     )
+
+
+def _copied(state: ReceiptState | None, receipt: str) -> Outcome:
+    """A copy changes nothing; but who asks for one of nothing must be told, and not wait for the paper."""
+    if state is None or state.state == Status.CANCELLED:
+        why = "nobody has said what is on it" if state is None else "it was cancelled"
+        raise Rejected("nothing-to-print", f"receipt {receipt} cannot be copied: {why}")
+    return Outcome()
 
 
 def _expired(wanted: Expire, view: View) -> Outcome:

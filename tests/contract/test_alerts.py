@@ -39,6 +39,8 @@ RAISED = [
     alerts.fork("A1", EPOCH, (EPOCH,)),
     alerts.history_gap("A1", EPOCH),
     alerts.clock(),
+    alerts.printer_stuck("main", "paper-out", "there is no paper"),
+    alerts.print_given_up("main", 41, "R1", "the printer lost power"),
 ]
 
 

@@ -13,7 +13,6 @@ import pytest
 from jsonschema import Draft7Validator, ValidationError
 from jsonschema.validators import extend
 
-from appliance.contract.messages import BadQuery, read_query
 from appliance.contract.topics import Topics
 from tests.contract.golden import CONTRACT, EXAMPLES, example, names
 
@@ -30,7 +29,8 @@ BUILT = {
     TOPICS.balance("{sku}"),
     TOPICS.item("{sku}"),
     TOPICS.alert("{alert}"),
-    *(TOPICS.device("{device}", leaf) for leaf in ("state", "op", "query", "ack", "answer")),
+    TOPICS.printer("{printer}"),
+    *(TOPICS.device("{device}", leaf) for leaf in ("state", "op", "query", "ack", "answer", "print")),
 }
 
 
@@ -129,15 +129,6 @@ def test_a_device_publishes_on_the_channels_that_the_coordinator_receives() -> N
     topics = {address.format(shop="shop", device="A1") for address in received}
     assert len(topics) == 3
     assert all(TOPICS.sender(topic) is not None for topic in topics)
-
-
-@pytest.mark.parametrize(
-    "name", [name for message, name in CASES if "query" in message and PLANNED in MESSAGES[message]]
-)
-def test_a_planned_question_is_answered_by_this_version_with_an_error(name: str) -> None:
-    with pytest.raises(BadQuery) as raised:
-        read_query(example(name))
-    assert json.loads(raised.value.payload)["code"] == "unknown-query"
 
 
 @pytest.mark.parametrize(

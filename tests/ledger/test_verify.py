@@ -112,7 +112,7 @@ CORRUPTIONS = [
     ("UPDATE receipt SET opened_ms = 0 WHERE receipt = 'r-11'", STATE),
     ("UPDATE receipt SET revision = 5 WHERE receipt = 'r-1'", STATE),
     (
-        "INSERT INTO receipt VALUES (99, 'ghost', 'sale', 'paid', '', 1, 'A1', NULL, 5)",
+        "INSERT INTO receipt VALUES (99, 'ghost', 'sale', 'paid', '', 1, 'A1', NULL, 5, NULL)",
         "every receipt has an operation",
     ),
     ("DELETE FROM reserved", "reserved is what open receipts hold"),

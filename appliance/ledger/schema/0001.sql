@@ -122,7 +122,8 @@ CREATE TABLE receipt (
     edit      INTEGER NOT NULL,           -- of the open that won
     device    TEXT NOT NULL,              -- who put it into its state
     opened_ms INTEGER,                    -- shop time; NULL unless it is open
-    revision  INTEGER NOT NULL            -- the last that changed it
+    revision  INTEGER NOT NULL,           -- the last that changed it
+    sheet     INTEGER                     -- the open or payment that a copy shows
 ) STRICT;
 CREATE INDEX receipt_by_opened ON receipt (opened_ms) WHERE opened_ms IS NOT NULL;
 
@@ -185,4 +186,36 @@ CREATE TABLE alert (
     times    INTEGER NOT NULL,            -- how often it was raised since it last was acknowledged
     summary  TEXT NOT NULL,
     facts    TEXT NOT NULL
+) STRICT;
+
+-- A sheet to print, or that was. It is queued in the transaction of the operation that wants it.
+CREATE TABLE print_job (
+    id          INTEGER PRIMARY KEY,
+    printer     TEXT NOT NULL,
+    receipt     INTEGER REFERENCES receipt, -- NULL: a test page
+    device      TEXT NOT NULL,            -- who hears what becomes of it
+    revision    INTEGER REFERENCES txn,   -- the operation that it shows
+    before      INTEGER REFERENCES txn,   -- the one that an edited sheet replaces
+    skus        TEXT,                     -- JSON: the lines of its stations; NULL: all
+    headings    TEXT NOT NULL,            -- JSON
+    state       TEXT NOT NULL,
+    reason      TEXT NOT NULL,
+    marker      TEXT,                     -- of its attempt
+    attempts    INTEGER NOT NULL,
+    copy_of     INTEGER UNIQUE REFERENCES print_job, -- the doubtful job that this one repeats
+    copies      INTEGER NOT NULL,         -- how many in its chain were made without a person
+    queued_ms   INTEGER NOT NULL,         -- shop time
+    stale_at_ms INTEGER                   -- shop time from which it is printed only on demand; NULL: it was demanded
+) STRICT;
+CREATE INDEX print_job_waiting ON print_job (printer, id) WHERE state IN ('queued', 'printing');
+CREATE INDEX print_job_stale ON print_job (revision) WHERE state = 'skipped-stale';
+CREATE INDEX print_job_by_receipt ON print_job (receipt);
+
+-- The printers of this run.
+CREATE TABLE printer (
+    printer      TEXT PRIMARY KEY,
+    state        TEXT NOT NULL,
+    reason       TEXT NOT NULL,
+    is_paper_low INTEGER NOT NULL,
+    moved_ms     INTEGER NOT NULL         -- shop time at which its queue last moved, or began
 ) STRICT;

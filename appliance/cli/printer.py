@@ -1,0 +1,118 @@
+"""`printer`: what is printed, and what became of it."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from appliance.cli import asking
+from appliance.cli.config import AsJson, Config, settings_from
+from appliance.cli.failure import Failure
+from appliance.control import ControlError, NotRunning, ask
+from appliance.ledger import report
+from appliance.printing import png, text
+from appliance.printing.layout.precheck import precheck
+from appliance.printing.layout.sheet import Paper
+from appliance.printing.sample import sample_precheck
+from appliance.printing.template import WrongTemplate, load_template
+
+app = typer.Typer(help="Receipt printers and what they print.", no_args_is_help=True)
+
+
+class Width(StrEnum):
+    """Columns of the papers that there are: 58 mm, and 80 mm with a narrower or the whole print head."""
+
+    MM_58 = "32"
+    MM_80_NARROW = "42"
+    MM_80 = "48"
+
+
+@app.command()
+def preview(
+    width: Annotated[Width, typer.Option(help="Columns of the paper.")] = Width.MM_80,
+    template: Annotated[Path | None, typer.Option(help="A template of the shop's own, a TOML file.")] = None,
+    png_file: Annotated[Path | None, typer.Option("--png", help="Write a picture here instead of text.")] = None,
+) -> None:
+    """Show a pre-check as it would come out, without any printer.
+
+    Example: stock-coordinator printer preview --width 32 --png pre-check.png
+    """
+    paper = Paper(int(width))
+    try:
+        blocks = precheck(sample_precheck(), load_template(template, paper))
+    except WrongTemplate as error:
+        raise Failure(str(error)) from error
+    if png_file is None:
+        print(text.render(blocks, paper), end="")
+        return
+    try:
+        png_file.write_bytes(png.render(blocks, paper))
+    except OSError as error:
+        raise Failure(f"{png_file} cannot be written ({error}): name another file") from error
+
+
+Job = Annotated[int, typer.Argument(help="The job's number, as `printer queue` shows it.")]
+
+
+@app.command("list")
+def list_printers(as_json: AsJson = False, config: Config = None) -> None:
+    """Show the printers, how they are, and how long their queues are."""
+    _show(_asked(config, "printers"), as_json)
+
+
+@app.command()
+def queue(as_json: AsJson = False, config: Config = None) -> None:
+    """Show the sheets that wait, those that were skipped as too old, and those of which nobody knows.
+
+    Example: stock-coordinator printer queue
+    """
+    _show(asking.rows(settings_from(config).data_dir, "print-queue", report.jobs), as_json)
+
+
+@app.command()
+def retry(job: Job, config: Config = None) -> None:
+    """Print a sheet that was skipped, cancelled, or given up in doubt; of the last, a copy that says so."""
+    list(_asked(config, "print-retry", job=job))
+
+
+@app.command()
+def cancel(job: Job, config: Config = None) -> None:
+    """Do not print a sheet that waits."""
+    list(_asked(config, "print-cancel", job=job))
+
+
+@app.command("test")
+def print_test_page(
+    printer: Annotated[str, typer.Argument(help="The printer's name.")] = "main", config: Config = None
+) -> None:
+    """Print a made-up pre-check, through the queue like any other."""
+    list(_asked(config, "print-test", printer=printer))
+
+
+def _asked(config: Path | None, do: str, **wanted: Any) -> Iterator[dict[str, Any]]:
+    """Ask the running coordinator, which alone knows its printers and may change their queues."""
+    try:
+        yield from ask(settings_from(config).data_dir, do, **wanted)
+    except (NotRunning, ControlError) as error:
+        raise Failure(str(error)) from error
+
+
+def _show(rows: Iterator[dict[str, Any]], as_json: bool) -> None:
+    found = list(rows)
+    if as_json:
+        for row in found:
+            print(orjson.dumps(row).decode())
+        return
+    if not found:
+        return
+    table = Table(*found[0], box=None)
+    for row in found:
+        table.add_row(
+            *(", ".join(one) if isinstance(one, list) else str("" if one is None else one) for one in row.values())
+        )
+    Console().print(table)

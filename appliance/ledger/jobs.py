@@ -1,0 +1,310 @@
+"""Print jobs: queued with the operation that wants them, and moved on by what the spool and a person say.
+
+`Jobs` is a part of a turn, `JobReader` what the spool and the commands read. The invariants: a job is `printing` on the
+disk before its first byte leaves, it leaves that state once, and what nobody knows to be printed has one copy at most,
+which says so on its head.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from appliance.contract.paper import (
+    REPEAT,
+    Begin,
+    Cancel,
+    End,
+    Installed,
+    Job,
+    JobChange,
+    JobState,
+    Look,
+    Material,
+    Printer,
+    Retry,
+    SamplePage,
+    Seen,
+    Wanted,
+)
+from appliance.ledger.history import Sql
+from appliance.stock import alerts
+from appliance.stock.alerts import Cleared, Raised
+from appliance.stock.operation import Status
+
+COPIES_MAX = 3
+"""Copies of one sheet that are made without a person: a printer that loses four in a row will lose the fifth."""
+
+_JOB = (
+    "SELECT print_job.id, printer, receipt.receipt, print_job.device, print_job.state, reason, skus, headings, "
+    "attempts, copy_of, queued_ms FROM print_job LEFT JOIN receipt ON receipt.id = print_job.receipt"
+)
+_OPEN = """print_job.state IN ('queued', 'printing', 'skipped-stale') OR (print_job.state = 'doubtful'
+    AND NOT EXISTS (SELECT 1 FROM print_job copy WHERE copy.copy_of = print_job.id))"""
+_STALE_REASON = "it was too old to be printed unasked: a retry prints it"
+
+
+class Jobs:
+    """Print jobs as one turn sees and changes them. now_ms: shop time."""
+
+    def __init__(self, sql: Sql, now_ms: int) -> None:
+        self._sql = sql
+        self._now_ms = now_ms
+        self._reader = JobReader(sql)
+        self._changed: dict[int, None] = {}
+        self._printers: dict[str, None] = {}
+
+    def queue(self, wanted: Wanted, receipt: int, device: str, stale_at_ms: int) -> None:
+        """Queue a job, or skip it where its operation is too old already. receipt: its number in the ledger."""
+        skus = None if wanted.skus is None else _texts(wanted.skus)
+        what = (receipt, device, wanted.rev, wanted.before_rev, skus, _texts(wanted.headings))
+        self._insert(wanted.printer, what, copy_of=None, copies=0, stale_at_ms=stale_at_ms)
+
+    def cancel(self, receipt: int) -> None:
+        """A receipt was cancelled: what has not begun is not printed."""
+        for (job,) in self._sql(
+            "SELECT id FROM print_job WHERE receipt = ? AND state = 'queued'", (receipt,)
+        ).fetchall():
+            self._set(job, JobState.CANCELLED, "the receipt was cancelled")
+
+    def change(self, change: JobChange) -> tuple[str, list[Raised | Cleared]]:
+        """Do what the spool or a person says; return why it is not done ("" when it is), and what a person is told."""
+        match change:
+            case Begin(job, marker):
+                return self._begin(job, marker), []
+            case End(job, state, reason):
+                return "", self._end(job, state, reason)
+            case Retry(job):
+                return self._retry(job)
+            case Cancel(job):
+                return self._cancel(job), []
+            case SamplePage(printer):
+                return self._test(printer), []
+            case Seen(printer, state, reason, is_paper_low):
+                self._sql(
+                    "UPDATE printer SET state = ?, reason = ?, is_paper_low = ? WHERE printer = ?",
+                    (state, reason, is_paper_low, printer),
+                )
+                self._printers[printer] = None
+            case Installed(printers):
+                self._sql("DELETE FROM printer")
+                for printer in printers:
+                    self._sql("INSERT INTO printer VALUES (?, 'unknown', '', 0, ?)", (printer, self._now_ms))
+                    self._printers[printer] = None
+            case Look():
+                self._printers |= {one.printer: None for one in self._reader.printers(self._now_ms) if one.queued}
+        return "", []
+
+    def changed(self) -> list[Job]:
+        """Return the jobs that this turn has changed, as they stand now."""
+        return [self._job(job) for job in self._changed]
+
+    def printers(self) -> list[Printer]:
+        """Return the printers whose state or queue this turn has changed, as they stand now."""
+        return [one for one in self._reader.printers(self._now_ms) if one.printer in self._printers]
+
+    # --- the state machine --------------------------------------------------------------------------------------------
+
+    def _begin(self, job: int, marker: str) -> str:
+        state, stale_at_ms = self._sql("SELECT state, stale_at_ms FROM print_job WHERE id = ?", (job,)).get
+        if state != JobState.QUEUED:
+            return f"job {job} is {state}"
+        if self._is_stale(stale_at_ms):
+            self._set(job, JobState.SKIPPED_STALE, _STALE_REASON)
+            return f"job {job} is stale"
+        self._sql("UPDATE print_job SET marker = ?, attempts = attempts + 1 WHERE id = ?", (marker, job))
+        self._set(job, JobState.PRINTING, "", has_moved=False)
+        return ""
+
+    def _end(self, job: int, state: JobState, reason: str) -> list[Raised | Cleared]:
+        assert self._job(job).state is JobState.PRINTING, "only what has begun can end"
+        self._set(job, state, reason)
+        return [] if state is not JobState.DOUBTFUL else self._doubt(job, reason)
+
+    def _doubt(self, job: int, reason: str) -> list[Raised | Cleared]:
+        """Queue the one copy of a sheet that may have been printed, or ask for a person."""
+        found = self._job(job)
+        copies, stale_at_ms = self._sql("SELECT copies, stale_at_ms FROM print_job WHERE id = ?", (job,)).get
+        if found.receipt is None:
+            return []  # Who asked for a test page stands beside the printer.
+        if copies >= COPIES_MAX:
+            return [alerts.print_given_up(found.printer, job, found.receipt, reason)]
+        self._copy(job, copies + 1, stale_at_ms)
+        return []
+
+    def _retry(self, job: int) -> tuple[str, list[Raised | Cleared]]:
+        row = self._sql(
+            "SELECT print_job.state, receipt.state FROM print_job LEFT JOIN receipt ON receipt.id = print_job.receipt "
+            "WHERE print_job.id = ?",
+            (job,),
+        ).get
+        if row is None:
+            return f"there is no job {job}", []
+        state, receipt_state = row
+        if receipt_state == Status.CANCELLED:
+            return f"job {job} is of a receipt that was cancelled", []
+        match JobState(state):
+            case JobState.CANCELLED | JobState.SKIPPED_STALE:
+                self._begin_to_wait(self._job(job).printer)
+                self._sql("UPDATE print_job SET stale_at_ms = NULL, queued_ms = ? WHERE id = ?", (self._now_ms, job))
+                self._set(job, JobState.QUEUED, "", has_moved=False)
+                return "", []
+            case JobState.DOUBTFUL:
+                copy = self._sql("SELECT id FROM print_job WHERE copy_of = ?", (job,)).get
+                if copy is not None:
+                    return f"job {job} is repeated by job {copy}", []
+                self._copy(job, 1, None)
+                return "", [Cleared("printer", alerts.print_job(job))]
+            case JobState.QUEUED | JobState.PRINTING:
+                return f"job {job} waits for its printer already", []
+            case _:
+                return f"job {job} is printed: ask for a copy of its receipt", []
+
+    def _cancel(self, job: int) -> str:
+        state = self._sql("SELECT state FROM print_job WHERE id = ?", (job,)).get
+        if state is None:
+            return f"there is no job {job}"
+        if state not in (JobState.QUEUED, JobState.SKIPPED_STALE):
+            return f"job {job} is {state}: only what waits can be cancelled"
+        self._set(job, JobState.CANCELLED, "a person cancelled it")
+        return ""
+
+    def _test(self, printer: str) -> str:
+        if self._sql("SELECT 1 FROM printer WHERE printer = ?", (printer,)).get is None:
+            return f"there is no printer {printer!r}"
+        self._insert(printer, (None, "", None, None, None, "[]"), copy_of=None, copies=0, stale_at_ms=None)
+        return ""
+
+    def _copy(self, job: int, copies: int, stale_at_ms: int | None) -> None:
+        printer, *what, headings = self._sql(
+            "SELECT printer, receipt, device, revision, before, skus, headings FROM print_job WHERE id = ?", (job,)
+        ).get
+        kept = [heading for heading in orjson.loads(headings) if heading != REPEAT]
+        self._insert(printer, (*what, _texts((*kept, REPEAT))), copy_of=job, copies=copies, stale_at_ms=stale_at_ms)
+
+    def _insert(
+        self, printer: str, what: tuple[Any, ...], *, copy_of: int | None, copies: int, stale_at_ms: int | None
+    ) -> None:
+        """what: receipt, device, revision, before, skus and headings, as the table has them."""
+        is_stale = self._is_stale(stale_at_ms)
+        if not is_stale:
+            self._begin_to_wait(printer)
+        self._sql(
+            "INSERT INTO print_job (printer, receipt, device, revision, before, skus, headings, state, reason, "
+            "attempts, copy_of, copies, queued_ms, stale_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
+            (
+                printer,
+                *what,
+                JobState.SKIPPED_STALE if is_stale else JobState.QUEUED,
+                _STALE_REASON if is_stale else "",
+                copy_of,
+                copies,
+                self._now_ms,
+                stale_at_ms,
+            ),
+        )
+        self._changed[self._sql("SELECT last_insert_rowid()").get] = None
+        self._printers[printer] = None
+
+    def _begin_to_wait(self, printer: str) -> None:
+        """A queue that was empty begins to wait now."""
+        waits = "SELECT 1 FROM print_job WHERE printer = ? AND state IN ('queued', 'printing') LIMIT 1"
+        if self._sql(waits, (printer,)).get is None:
+            self._sql("UPDATE printer SET moved_ms = ? WHERE printer = ?", (self._now_ms, printer))
+
+    def _set(self, job: int, state: JobState, reason: str, *, has_moved: bool = True) -> None:
+        self._sql("UPDATE print_job SET state = ?, reason = ? WHERE id = ?", (state, reason, job))
+        printer = self._job(job).printer
+        if has_moved:
+            self._sql("UPDATE printer SET moved_ms = ? WHERE printer = ?", (self._now_ms, printer))
+        self._changed[job] = None
+        self._printers[printer] = None
+
+    def _is_stale(self, stale_at_ms: int | None) -> bool:
+        return stale_at_ms is not None and stale_at_ms < self._now_ms
+
+    def _job(self, job: int) -> Job:
+        return _read(self._sql(f"{_JOB} WHERE print_job.id = ?", (job,)).get)
+
+
+class JobReader:
+    """Print jobs as one connection sees them; it satisfies the spool's store."""
+
+    def __init__(self, sql: Sql) -> None:
+        self._sql = sql
+
+    def next(self, printer: str) -> Job | None:
+        """Return the first job of a printer's queue."""
+        row = self._sql(
+            f"{_JOB} WHERE printer = ? AND print_job.state = 'queued' ORDER BY print_job.id LIMIT 1", (printer,)
+        ).get
+        return None if row is None else _read(row)
+
+    def begun(self, printer: str) -> list[int]:
+        """Return the jobs whose first byte may have left, and that nobody has ended."""
+        found = self._sql("SELECT id FROM print_job WHERE printer = ? AND state = 'printing' ORDER BY id", (printer,))
+        return [job for (job,) in found]
+
+    def material(self, job: int) -> Material:
+        """Return what is on a job's sheet."""
+        row = self._sql(
+            "SELECT device.name, body.operation, former.operation FROM print_job JOIN txn USING (revision) "
+            "JOIN epoch ON epoch.id = txn.epoch JOIN device ON device.id = epoch.device "
+            "JOIN body USING (revision) LEFT JOIN body former ON former.revision = print_job.before "
+            "WHERE print_job.id = ?",
+            (job,),
+        ).get
+        if row is None:
+            return Material("", None, None)
+        device, operation, before = row
+        return Material(device, orjson.loads(operation), None if before is None else orjson.loads(before))
+
+    def queue(self) -> Iterator[Job]:
+        """Walk what a person may have to do with: what waits, what is doubtful without a copy, what was skipped."""
+        return map(_read, self._sql(f"{_JOB} WHERE {_OPEN} ORDER BY print_job.id"))
+
+    def stale(self, since: int) -> Iterator[tuple[int, Job]]:
+        """Walk the jobs that were skipped, with the revision of what wanted them, after a revision."""
+        rows = self._sql(
+            _JOB.replace("SELECT ", "SELECT print_job.revision, ", 1)
+            + " WHERE print_job.state = 'skipped-stale' AND print_job.revision > ? "
+            "ORDER BY print_job.revision, print_job.id",
+            (since,),
+        )
+        return ((row[0], _read(row[1:])) for row in rows)
+
+    def printers(self, now_ms: int) -> list[Printer]:
+        """Return the printers of this run, with their queues as they stand at shop time `now_ms`."""
+        rows = self._sql(
+            "SELECT printer.printer, printer.state, printer.reason, is_paper_low, moved_ms, count(print_job.id), "
+            "min(queued_ms) FROM printer LEFT JOIN print_job ON print_job.printer = printer.printer "
+            "AND print_job.state IN ('queued', 'printing') GROUP BY printer.printer ORDER BY printer.printer"
+        ).fetchall()
+        return [_printer(row, now_ms) for row in rows]
+
+
+def _printer(row: tuple[Any, ...], now_ms: int) -> Printer:
+    printer, state, reason, is_paper_low, moved_ms, queued, oldest = row
+    oldest_ms = 0 if oldest is None else now_ms - oldest
+    return Printer(printer, state, reason, bool(is_paper_low), queued, oldest_ms, moved_ms)
+
+
+def _read(row: tuple[Any, ...]) -> Job:
+    job, printer, receipt, device, state, reason, skus, headings, attempts, copy_of, queued_ms = row
+    return Job(
+        job,
+        printer,
+        receipt,
+        device,
+        JobState(state),
+        reason,
+        None if skus is None else tuple(orjson.loads(skus)),
+        tuple(orjson.loads(headings)),
+        attempts,
+        copy_of,
+        queued_ms,
+    )
+
+
+def _texts(texts: Iterable[str]) -> str:
+    return orjson.dumps(list(texts)).decode()

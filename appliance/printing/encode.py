@@ -1,0 +1,79 @@
+"""A sheet as the bytes that a receipt printer obeys: ESC/POS.
+
+A job is whole but for its marker: it resets the printer, chooses the one code page that the paper was set in, prints
+the rows and cuts. The driver adds the marker by which the end of a job is known.
+
+What a printer's model can do comes from python-escpos's data. Its commands are not used: its text switches code pages
+in mid-line, its raster prints a warning on standard output for every model of unknown width, its devices hang on a
+stalled printer. The seven commands that a pre-check needs are written out below instead.
+"""
+
+from collections.abc import Iterable
+
+from appliance.printing import qr
+from appliance.printing.layout.blocks import Block, Code, Cut, Picture, Size
+from appliance.printing.layout.sheet import Paper, Row, set_in_rows
+from appliance.printing.models import DEFAULT_MODEL, Model, find_model
+
+LEAVE_CHINESE = b"\x1c."
+"""FS .: printers made for China start in two-byte mode, the usual cause of hieroglyphs in place of Cyrillic."""
+
+INITIALISE = b"\x1b@"
+"""ESC @: whatever an interrupted job left behind ends here."""
+
+FEED_TO_KNIFE = b"\x1bd\x06"
+"""ESC d: six rows, the way from the print head to the knife, or to the edge to tear the paper off at."""
+
+PARTIAL_CUT = b"\x1dV\x01"
+"""GS V: the sheet hangs on by a corner until somebody takes it, and does not fall."""
+
+
+def encode(blocks: Iterable[Block], paper: Paper, *, model: str = DEFAULT_MODEL, table: int | None = None) -> bytes:
+    """Return the bytes of a sheet, without a marker.
+
+    model: the printer's, by its profile name in python-escpos. table: the number by which this printer selects the
+    paper's code page (ESC t), None for the model's own. Raises CannotPrint for a model that cannot print this paper.
+    """
+    known = find_model(model)
+    known.check_width(paper)
+    written = [LEAVE_CHINESE, INITIALISE, _select(known.table(paper.code_page) if table is None else table)]
+    bold, size = False, Size.NORMAL
+    for element in set_in_rows(blocks, paper):
+        match element:
+            case Row():
+                # Only what changes is sent: on a slow line every byte is time.
+                if element.bold is not bold:
+                    written.append(_emphasis(bold := element.bold))
+                if element.size is not size:
+                    written.append(_size(size := element.size))
+                written.append(element.text.encode(paper.code_page) + b"\n")
+            case Code(content):
+                written.append(_raster(qr.draw(content)))
+            case Picture():
+                written.append(_raster(element))
+            case Cut():
+                written.append(_cut(known))
+    return b"".join(written)
+
+
+def _select(table: int) -> bytes:
+    return b"\x1bt" + bytes([table])
+
+
+def _emphasis(bold: bool) -> bytes:
+    return b"\x1bE" + bytes([bold])
+
+
+def _size(size: Size) -> bytes:
+    return b"\x1d!" + bytes([(size.width - 1) << 4 | (size.height - 1)])
+
+
+def _raster(picture: Picture) -> bytes:
+    """GS v 0, which every thermal printer knows, between ESC a: in the middle, and left again."""
+    width_bytes = (picture.width + 7) // 8
+    header = b"\x1dv0\x00" + width_bytes.to_bytes(2, "little") + picture.height.to_bytes(2, "little")
+    return b"\x1ba\x01" + header + picture.bits + b"\x1ba\x00"
+
+
+def _cut(model: Model) -> bytes:
+    return FEED_TO_KNIFE + (PARTIAL_CUT if model.cuts else b"")

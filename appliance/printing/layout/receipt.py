@@ -1,0 +1,129 @@
+"""What a pre-check says, read from the till's own receipt operation.
+
+The operation has been through the contract before it got here, so nothing is checked again. What the till left out is
+worked out where that is plain arithmetic, and otherwise is None and not printed: paper never shows a made-up sum.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from appliance.stock.operation import ReceiptKind
+from appliance.stock.quantity import parse_qty
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """Who sells."""
+
+    name: str
+    inn: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PreCheckLine:
+    """One line. amount_minor: after the discount, which is what the till took off the whole line."""
+
+    name: str
+    sku: str
+    qty_milli: int
+    unit: str
+    price_minor: int | None
+    discount_minor: int
+    amount_minor: int | None
+
+
+class Heading(StrEnum):
+    """What a sheet must say of itself, because it is not the first and only one."""
+
+    COPY = "copy"
+    EDITED = "edited"
+    REPEAT = "repeat"
+
+
+@dataclass(frozen=True, slots=True)
+class PreCheck:
+    """One sheet to print. at: RFC 3339 or "". before: the lines of the edit before, for an EDITED sheet."""
+
+    shop: Shop
+    receipt: str
+    number: str
+    kind: ReceiptKind
+    at: str
+    device: str
+    cashier: str
+    table: str
+    lines: tuple[PreCheckLine, ...]
+    discount_minor: int
+    total_minor: int | None
+    currency: str
+    headings: tuple[Heading, ...] = ()
+    before: tuple[PreCheckLine, ...] = ()
+
+
+def read_receipt(
+    operation: Mapping[str, Any],
+    *,
+    shop: Shop,
+    device: str,
+    headings: tuple[Heading, ...] = (),
+    before: Mapping[str, Any] | None = None,
+) -> PreCheck:
+    """Return the pre-check of a receipt operation, as the wire has it.
+
+    headings: printed at the top, in this order. before: the operation that an EDITED sheet replaces.
+    """
+    lines = _lines(operation)
+    discount = operation.get("discount_minor") or 0
+    total = operation.get("total_minor")
+    return PreCheck(
+        shop=shop,
+        receipt=operation["receipt"],
+        number=operation.get("number") or "",
+        kind=ReceiptKind(operation.get("kind") or ReceiptKind.SALE),
+        at=operation.get("at") or "",
+        device=device,
+        cashier=operation.get("cashier") or "",
+        table=operation.get("table") or "",
+        lines=lines,
+        discount_minor=discount,
+        total_minor=_sum(lines, discount) if total is None else total,
+        currency=operation.get("currency") or "",
+        headings=headings,
+        before=() if before is None else _lines(before),
+    )
+
+
+def _lines(operation: Mapping[str, Any]) -> tuple[PreCheckLine, ...]:
+    return tuple(_line(line) for line in operation.get("lines") or ())
+
+
+def _line(line: Mapping[str, Any]) -> PreCheckLine:
+    qty_milli, price, discount = parse_qty(line["qty"]), line.get("price_minor"), line.get("discount_minor") or 0
+    amount = line.get("amount_minor")
+    if amount is None and price is not None:
+        amount = _times(price, qty_milli) - discount
+    return PreCheckLine(
+        name=line.get("name") or line["sku"],
+        sku=line["sku"],
+        qty_milli=qty_milli,
+        unit=line.get("unit") or "",
+        price_minor=price,
+        discount_minor=discount,
+        amount_minor=amount,
+    )
+
+
+def _times(price_minor: int, qty_milli: int) -> int:
+    """Return price × quantity in minor units, halves away from zero, as tills round."""
+    product = price_minor * qty_milli
+    rounded = (abs(product) + 500) // 1000
+    return -rounded if product < 0 else rounded
+
+
+def _sum(lines: tuple[PreCheckLine, ...], discount_minor: int) -> int | None:
+    """The total that the till did not say. With a discount it is unknown: nobody said whether the lines hold it."""
+    amounts = [line.amount_minor for line in lines if line.amount_minor is not None]
+    return sum(amounts) if not discount_minor and len(amounts) == len(lines) else None

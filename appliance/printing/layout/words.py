@@ -1,0 +1,143 @@
+"""The words of a pre-check and the way a language writes figures.
+
+Nothing here may look fiscal: the words that a fiscal document has (ФН, ФД, ФПД) must not be among them.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from appliance.stock.operation import ReceiptKind
+
+Language = Literal["ru", "en"]
+
+_MINOR_DIGITS = dict.fromkeys(
+    ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND"), 0
+) | (
+    dict.fromkeys(("VUV", "XAF", "XOF", "XPF"), 0) | dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)
+)
+"""ISO 4217: the decimals of a currency where they are not two."""
+
+_MEASURED = ("kg", "l", "m", "кг", "л", "м")
+"""Units whose scales show three decimals, and so does the paper: 0,350 kg is not a rounded 0,35."""
+
+
+@dataclass(frozen=True, slots=True)
+class KindWords:
+    """Words that depend on which way the goods go."""
+
+    title: str
+    total: str
+    notice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One language. was_is: how a change is said. units, currencies: what the wire's names become on paper."""
+
+    sale: KindWords
+    give_back: KindWords
+    not_fiscal: str
+    copy: str
+    edited: str
+    repeat: str
+    inn: str
+    number: str
+    time: str
+    device: str
+    cashier: str
+    table: str
+    discount: str
+    subtotal: str
+    changes: str
+    unchanged: str
+    added: str
+    removed: str
+    was_is: str
+    amount: str
+    decimal_mark: str
+    time_format: str
+    units: dict[str, str]
+    currencies: dict[str, str]
+
+    def of_kind(self, kind: ReceiptKind) -> KindWords:
+        return self.give_back if kind is ReceiptKind.RETURN else self.sale
+
+    def money(self, minor: int, currency: str) -> str:
+        """Return a sum without its currency. No grouping: a Russian till prints 12450,00."""
+        digits = _MINOR_DIGITS.get(currency, 2)
+        whole, fraction = divmod(abs(minor), 10**digits)
+        text = f"{whole}{self.decimal_mark}{fraction:0{digits}d}" if digits else str(whole)
+        return f"-{text}" if minor < 0 else text
+
+    def money_named(self, minor: int, currency: str) -> str:
+        """Return a sum with its currency, where it has one."""
+        return f"{self.money(minor, currency)} {self.currencies.get(currency, currency)}".rstrip()
+
+    def quantity(self, milli: int, unit: str) -> str:
+        """Return a quantity with its unit: `2`, `0,350 кг`. Pieces go without saying."""
+        whole, fraction = divmod(abs(milli), 1000)
+        text = f"{whole}{self.decimal_mark}{fraction:03d}" if fraction or unit in _MEASURED else str(whole)
+        sign = "-" if milli < 0 else ""
+        return f"{sign}{text} {self.units.get(unit, unit)}".rstrip()
+
+    def moment(self, at: str) -> str:
+        """Return a moment of the wire (RFC 3339) as the clock on the wall showed it there; "" stays ""."""
+        return datetime.fromisoformat(at).strftime(self.time_format) if at else ""
+
+
+RUSSIAN = Words(
+    sale=KindWords("ПРЕЧЕК", "К ОПЛАТЕ", "Кассовый чек будет выдан при оплате"),
+    give_back=KindWords("ПРЕЧЕК ВОЗВРАТА", "К ВОЗВРАТУ", "Кассовый чек будет выдан при возврате"),
+    not_fiscal="НЕ ЯВЛЯЕТСЯ ФИСКАЛЬНЫМ ДОКУМЕНТОМ",
+    copy="КОПИЯ",
+    edited="ИЗМЕНЁН",
+    repeat="ПОВТОР — первый экземпляр мог напечататься",
+    inn="ИНН",
+    number="Номер",
+    time="Дата",
+    device="Касса",
+    cashier="Кассир",
+    table="Стол",
+    discount="Скидка",
+    subtotal="Подытог",
+    changes="Что изменилось",
+    unchanged="состав прежний",
+    added="добавлено {}",
+    removed="убрано {}",
+    was_is="было {}, стало {}",
+    amount="сумма: {}",
+    decimal_mark=",",
+    time_format="%d.%m.%Y %H:%M",
+    units={"pcs": "", "kg": "кг", "g": "г", "l": "л", "ml": "мл", "m": "м"},
+    currencies={"RUB": "₽"},
+)
+
+ENGLISH = Words(
+    sale=KindWords("PRE-CHECK", "TO PAY", "The receipt is issued when you pay"),
+    give_back=KindWords("RETURN PRE-CHECK", "TO REFUND", "The receipt is issued with the refund"),
+    not_fiscal="NOT A FISCAL DOCUMENT",
+    copy="COPY",
+    edited="CHANGED",
+    repeat="REPEAT — the first copy may have printed",
+    inn="TIN",
+    number="Number",
+    time="Date",
+    device="Till",
+    cashier="Cashier",
+    table="Table",
+    discount="Discount",
+    subtotal="Subtotal",
+    changes="What changed",
+    unchanged="the same goods",
+    added="added {}",
+    removed="removed {}",
+    was_is="was {}, now {}",
+    amount="amount: {}",
+    decimal_mark=".",
+    time_format="%Y-%m-%d %H:%M",
+    units={"pcs": ""},
+    currencies={},
+)
+
+LANGUAGES: dict[Language, Words] = {"ru": RUSSIAN, "en": ENGLISH}

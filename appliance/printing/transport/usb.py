@@ -1,0 +1,47 @@
+"""Printers on USB, through the kernel's usblp driver: by its node, or by who the printer says it is.
+
+The identity is looked up in sysfs, so a printer is found wherever it is plugged in. libusb would need the driver taken
+away, a package, and rights on the bus, and would give nothing that this does not.
+"""
+
+import os
+from pathlib import Path
+
+from appliance.printing.transport.address import UsbDevice
+from appliance.printing.transport.port import CannotOpen
+from appliance.printing.transport.stream import Stream, said
+
+
+class UsbStream(Stream):
+    """The node is opened by one program at a time; the kernel says EBUSY to a second."""
+
+    def __init__(self, node: Path) -> None:
+        try:
+            fd = os.open(node, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise CannotOpen(f"{node}: {said(error)}") from error
+        # An empty packet reads as nothing; an unplugged printer is ENODEV.
+        super().__init__(fd, is_end_told=False)
+
+
+def find_node(device: UsbDevice, classes: Path = Path("/sys/class/usbmisc"), nodes: Path = Path("/dev/usb")) -> Path:
+    """Return the node of this printer. Raises CannotOpen when none or several are plugged in."""
+    found = []
+    for entry in sorted(classes.glob("lp*")):
+        plugged = (entry / "device").resolve().parent
+        said_to_be = (_attribute(plugged, "idVendor"), _attribute(plugged, "idProduct"))
+        if said_to_be == (device.vendor, device.product) and device.serial in (None, _attribute(plugged, "serial")):
+            found.append(nodes / entry.name)
+    name = f"USB printer {device.vendor}:{device.product}" + (f" with serial {device.serial}" if device.serial else "")
+    if not found:
+        raise CannotOpen(f"{name}: it is not plugged in or not switched on")
+    if len(found) > 1:
+        raise CannotOpen(f"{name}: {len(found)} of them are plugged in; add ?serial=… to the URL, or use their nodes")
+    return found[0]
+
+
+def _attribute(plugged: Path, name: str) -> str | None:
+    try:
+        return (plugged / name).read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return None  # not every device has a serial number, and any may be unplugged just now

@@ -1,0 +1,1 @@
+"""Tests of the printing: layout, renderings, transports, and the printers that answer."""

@@ -1,0 +1,382 @@
+"""The spool over the real coordinator and ledger: each change of a job, a crash at each point, doubt on the paper."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.contract.paper import Begin, End, JobChange, SamplePage, Seen
+from appliance.coordinator import STUCK_MS
+from appliance.printing.driver import Level
+from appliance.printing.jobs import PrintRules, Station
+from tests.printing.press import PAPER_OUT, READY, Crash, Press, doubt, line, rules, words
+
+MINUTE_MS = 60_000
+
+
+@pytest.fixture
+def press(tmp_path: Path) -> Iterator[Press]:
+    press = Press(tmp_path)
+    yield press
+    press.stop()
+
+
+def test_an_open_receipt_is_printed_and_its_device_hears_of_each_state(press: Press) -> None:
+    press.receipt("r-1", line("A", "2"))
+    assert press.states() == ["1 queued"]
+    press.drain()
+    [sheet] = press.driver.sheets
+    assert "N-r-1" in sheet
+    assert "Товар A" in sheet
+    assert list(words(sheet)) == []
+    assert press.states() == ["1 queued", "1 printing", "1 confirmed"]
+    assert press.heard("device/A1/print")[-1] == {
+        "receipt": "r-1",
+        "job": 1,
+        "printer": "main",
+        "state": "confirmed",
+        "reason": None,
+    }
+
+
+@pytest.mark.parametrize("level", Level)
+def test_a_job_ends_as_far_as_is_known(press: Press, level: Level) -> None:
+    press.driver.endings = [level]
+    press.receipt("r-1")
+    press.drain()
+    assert press.states()[-1] == f"1 {level}"
+
+
+def test_printing_is_on_the_disk_before_the_first_byte(press: Press) -> None:
+    seen: list[list[int]] = []
+    press.driver.while_sending = lambda: seen.append(press.shop.reader.jobs.begun("main"))
+    press.receipt("r-1")
+    press.drain()
+    assert seen == [[1]]
+
+
+def test_what_is_doubtful_is_repeated_once_and_says_so(press: Press) -> None:
+    press.driver.endings = [doubt()]
+    press.receipt("r-1")
+    press.drain()
+    assert [list(words(sheet)) for sheet in press.driver.sheets] == [["ПОВТОР"]]
+    assert press.states() == ["1 queued", "1 printing", "1 doubtful", "2 queued", "2 printing", "2 confirmed"]
+    assert press.jobs() == []
+
+
+def test_a_repeat_of_an_edited_sheet_has_both_headings(press: Press) -> None:
+    press.receipt("r-1")
+    press.drain()
+    press.driver.endings = [doubt()]
+    press.receipt("r-1", line("A", "2"), edit=2)
+    press.drain()
+    assert list(words(press.driver.sheets[-1])) == ["ИЗМЕНЁН", "ПОВТОР"]
+
+
+def test_after_three_copies_a_person_is_asked_and_a_retry_makes_one_more(press: Press) -> None:
+    press.driver.endings = [doubt() for _ in range(4)]
+    press.receipt("r-1")
+    press.drain()
+    assert press.driver.sheets == []
+    [job] = press.jobs()
+    assert (job.id, job.state, press.shop.alerts()) == (4, "doubtful", {"printer"})
+    assert press.retry(1) == "job 1 is repeated by job 2"
+    assert press.retry(4) == ""
+    assert press.shop.alerts() == set()
+    press.drain()
+    assert [list(words(sheet)) for sheet in press.driver.sheets] == [["ПОВТОР"]]
+    assert press.retry(5) == "job 5 is printed: ask for a copy of its receipt"
+
+
+def test_each_attempt_has_a_marker_of_its_own(press: Press) -> None:
+    press.driver.endings = [doubt()]
+    for number in range(3):
+        press.receipt(f"r-{number}")
+    press.drain()
+    assert press.driver.markers == [b"ZZZZ", b"0000", b"0001", b"0002"]
+
+
+# --- a crash at each point ------------------------------------------------------------------------------------------
+
+
+def at(kind: type, *, is_committed: bool) -> Callable[[JobChange, bool], bool]:
+    return lambda change, committed: isinstance(change, kind) and committed is is_committed
+
+
+@pytest.mark.parametrize(
+    ("crash_on", "sheets", "repeated"),
+    [
+        (at(Begin, is_committed=False), 0, False),
+        (at(Begin, is_committed=True), 0, True),
+        (at(End, is_committed=False), 1, True),
+        (at(End, is_committed=True), 1, False),
+    ],
+)
+def test_a_crash_repeats_only_what_may_be_on_paper(
+    press: Press, crash_on: Callable[[JobChange, bool], bool], sheets: int, repeated: bool
+) -> None:
+    press.receipt("r-1")
+    press.crash_on = crash_on
+    with pytest.raises(Crash):
+        press.drain()
+    assert len(press.driver.sheets) == sheets
+    press.crash_on = lambda change, is_committed: False
+    press.restart()
+    press.drain()
+    expected = ["plain"] * sheets + (["ПОВТОР"] if repeated else ["plain"] * (1 - sheets))
+    assert [" ".join(words(sheet)) or "plain" for sheet in press.driver.sheets] == expected
+
+
+def test_a_crash_while_the_paper_runs_is_doubt(press: Press) -> None:
+    press.driver.endings = [Crash()]
+    press.receipt("r-1")
+    with pytest.raises(Crash):
+        press.drain()
+    press.restart()
+    assert press.states() == ["1 doubtful", "2 queued"]
+    press.restart()
+    assert [job.id for job in press.jobs()] == [2], "and once only"
+
+
+def test_a_crash_after_the_receipt_leaves_its_job(press: Press) -> None:
+    press.receipt("r-1")
+    press.restart()
+    press.drain()
+    assert len(press.driver.sheets) == 1
+
+
+# --- the printer is not ready ---------------------------------------------------------------------------------------
+
+
+def test_three_receipts_without_paper_one_cancelled_and_retry_pressed_are_two_sheets(press: Press) -> None:
+    press.driver.condition = PAPER_OUT
+    for number in (1, 2, 3):
+        press.receipt(f"r-{number}")
+        press.drain()
+    press.receipt("r-2", status="cancelled")
+    assert [press.retry(job) for job in (1, 2, 3)] == [
+        "job 1 waits for its printer already",
+        "job 2 is of a receipt that was cancelled",
+        "job 3 waits for its printer already",
+    ]
+    press.driver.condition = READY
+    press.drain()
+    assert [next(f"r-{n}" for n in (1, 2, 3) if f"N-r-{n}" in sheet) for sheet in press.driver.sheets] == ["r-1", "r-3"]
+
+
+def test_a_printers_state_and_queue_are_retained(press: Press) -> None:
+    assert press.printer() == {
+        "printer": "main",
+        "state": "unknown",
+        "reason": None,
+        "paper_low": False,
+        "queued": 0,
+        "oldest_s": 0,
+    }
+    press.driver.condition = PAPER_OUT
+    press.receipt("r-1")
+    assert press.step() > 0
+    assert (press.printer()["state"], press.printer()["reason"]) == ("paper-out", "put paper in")
+    press.shop.clock.now_ms += 40_000
+    press.receipt("r-2")
+    assert (press.printer()["queued"], press.printer()["oldest_s"]) == (2, 40)
+    press.driver.condition = READY
+    press.drain()
+    assert (press.printer()["state"], press.printer()["queued"], press.printer()["oldest_s"]) == ("ready", 0, 0)
+
+
+def test_a_queue_that_does_not_move_calls_a_person_until_it_moves(press: Press) -> None:
+    press.driver.condition = PAPER_OUT
+    press.shop.clock.now_ms += 10 * STUCK_MS
+    press.receipt("r-1")
+    press.step()
+    assert press.shop.alerts() == set(), "it has only begun to wait"
+    press.shop.clock.now_ms += STUCK_MS
+    press.shop.coordinator.look_at_printers()
+    press.shop.coordinator.turn()
+    [alert] = press.shop.reader.alerts()
+    assert (alert.kind, "put paper in" in alert.summary) == ("printer", True)
+    assert press.printer()["oldest_s"] == 60, "and everybody sees how long it has waited"
+    press.driver.condition = READY
+    press.drain()
+    assert press.shop.alerts() == set()
+
+
+def test_a_status_is_written_down_only_when_it_changes(press: Press) -> None:
+    seen: list[JobChange] = []
+
+    def noted(change: JobChange, is_committed: bool) -> bool:
+        seen.append(change)
+        return False
+
+    press.crash_on = noted
+    for _ in range(5):
+        press.step()
+    assert [change for change in seen if isinstance(change, Seen)] == [Seen("main", "ready", "", False)] * 2
+
+
+def test_printers_are_among_what_an_external_broker_is_told_anew(press: Press) -> None:
+    press.step()
+    press.shop.link.retained.clear()
+    gone = press.shop.topics.printer("gone")
+    press.shop.coordinator.rewrite([gone])
+    assert press.printer()["state"] == "ready"
+    assert (gone, b"") in press.shop.link.log
+
+
+# --- a person ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_cancelled_job_is_not_printed_and_a_retry_prints_it(press: Press) -> None:
+    press.receipt("r-1")
+    assert press.cancel(1) == ""
+    press.drain()
+    assert press.driver.sheets == []
+    assert press.retry(1) == ""
+    press.drain()
+    assert len(press.driver.sheets) == 1
+    assert press.cancel(1) == "job 1 is confirmed: only what waits can be cancelled"
+
+
+def test_a_job_cancelled_just_before_its_first_byte_is_not_printed(press: Press) -> None:
+    press.receipt("r-1")
+
+    def cancelled_at_begin(change: JobChange, is_committed: bool) -> bool:
+        if isinstance(change, Begin) and not is_committed:
+            press.receipt("r-1", status="cancelled")
+        return False
+
+    press.crash_on = cancelled_at_begin
+    press.drain()
+    assert (press.driver.sheets, press.states()) == ([], ["1 queued", "1 cancelled"])
+
+
+def test_what_has_begun_is_not_cancelled(press: Press) -> None:
+    press.driver.while_sending = lambda: press.receipt("r-1", status="cancelled")
+    press.receipt("r-1")
+    press.drain()
+    assert press.states() == ["1 queued", "1 printing", "1 confirmed"]
+
+
+def test_an_unknown_job_and_an_unknown_printer_are_named(press: Press) -> None:
+    assert (press.retry(7), press.cancel(7)) == ("there is no job 7", "there is no job 7")
+    assert press.commit(SamplePage("bar")) == "there is no printer 'bar'"
+
+
+def test_a_test_page_goes_through_the_queue_and_nobody_is_told(press: Press) -> None:
+    press.driver.endings = [doubt(), Level.FENCED]
+    assert press.commit(SamplePage("main")) == ""
+    press.drain()
+    assert (press.driver.sheets, press.jobs()[0].state) == ([], "doubtful"), "who asked stands beside the printer"
+    assert press.commit(SamplePage("main")) == ""
+    press.drain()
+    assert "ПРЕЧЕК" in press.driver.sheets[0]
+    assert press.states("") == []
+
+
+# --- which sheets -----------------------------------------------------------------------------------------------------
+
+
+def test_an_edited_receipt_shows_what_changed(press: Press) -> None:
+    press.receipt("r-1", line("A", "2"))
+    press.receipt("r-1", line("A", "3"), edit=2)
+    press.receipt("r-1", line("A", "9"), edit=1, device="A0")
+    press.drain()
+    assert [list(words(sheet)) for sheet in press.driver.sheets] == [[], ["ИЗМЕНЁН"]], "an older edit says nothing"
+    assert "было 2, стало 3" in press.driver.sheets[1]
+
+
+def test_a_resent_receipt_is_not_printed_again(press: Press) -> None:
+    press.receipt("r-1")
+    press._seqs["A1"] = 0
+    press.receipt("r-1")
+    press.drain()
+    assert len(press.driver.sheets) == 1
+
+
+def test_a_copy_is_asked_for_by_any_device_which_hears_of_it(press: Press) -> None:
+    press.receipt("r-1")
+    press.drain()
+    assert press.say("A2", type="print", receipt="r-1")["rejected"] == []
+    press.drain()
+    assert list(words(press.driver.sheets[1])) == ["КОПИЯ"]
+    assert "A1" in press.driver.sheets[1]
+    assert press.states("A2") == ["2 queued", "2 printing", "2 confirmed"]
+
+
+def test_a_copy_of_nothing_is_rejected(press: Press) -> None:
+    press.receipt("r-1")
+    press.receipt("r-1", status="cancelled")
+    for number, receipt in enumerate(("r-1", "r-2"), 1):
+        rejected = press.say("A2", type="print", receipt=receipt)["rejected"]
+        assert [row["code"] for row in rejected] == ["nothing-to-print"] * number
+
+
+def test_stations_print_their_own_lines_without_a_sum(tmp_path: Path) -> None:
+    stations = (Station("main"), Station("bar", frozenset({"bar"})), Station("kitchen", frozenset({"kitchen"})))
+    press = Press(tmp_path, PrintRules(stations))
+    for sku, group in (("beer", "bar"), ("soup", "kitchen")):
+        press.say("D", type="item", sku=sku, group=group)
+    press.receipt("r-1", line("beer"), line("soup"), line("milk"), total_minor=3000)
+    for printer in press.spools:
+        press.drain(printer)
+    goods = {
+        printer: [sku for sku in ("beer", "soup", "milk") if f"Товар {sku}" in driver.sheets[0]]
+        for printer, driver in press.drivers.items()
+    }
+    assert goods == {"main": ["beer", "soup", "milk"], "bar": ["beer"], "kitchen": ["soup"]}
+    assert [p for p, driver in press.drivers.items() if "К ОПЛАТЕ" in driver.sheets[0]] == ["main"]
+    press.stop()
+
+
+# --- stale ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_old_at_commit_is_skipped_stays_listed_and_a_retry_prints_it(press: Press) -> None:
+    press.shop.clock.now_ms = 20 * MINUTE_MS
+    press.receipt("r-1", run=press.shop.run, shop_ms=9 * MINUTE_MS)
+    press.receipt("r-2", run=press.shop.run, shop_ms=11 * MINUTE_MS)
+    press.receipt("r-3", run="ff", shop_ms=20 * MINUTE_MS)
+    press.drain()
+    assert [job.receipt for job in press.jobs()] == ["r-1", "r-3"]
+    assert len(press.driver.sheets) == 1
+    answer = press.shop.ask("A1", {"id": "q", "what": "stale"})
+    assert [(row["receipt"], row["job"], row["state"], row["device"]) for row in answer["items"]] == [
+        ("r-1", 1, "skipped-stale", "A1"),
+        ("r-3", 3, "skipped-stale", "A1"),
+    ]
+    assert press.shop.ask("A1", {"id": "q", "what": "stale", "limit": 1, "run": press.shop.run})["more"]
+    assert press.retry(1) == ""
+    press.shop.clock.now_ms += 60 * MINUTE_MS
+    press.drain()
+    assert "N-r-1" in press.driver.sheets[1], "who demanded it waits for it"
+
+
+def test_what_becomes_old_before_its_first_byte_is_skipped(press: Press) -> None:
+    press.driver.condition = PAPER_OUT
+    press.receipt("r-1")
+    press.drain()
+    press.shop.clock.now_ms += 11 * MINUTE_MS
+    press.driver.condition = READY
+    press.drain()
+    assert press.driver.sheets == []
+    assert press.states() == ["1 queued", "1 skipped-stale"]
+    assert press.printer()["queued"] == 0
+
+
+def test_a_power_gap_of_unknown_length_makes_nothing_stale(press: Press) -> None:
+    press.receipt("r-1")
+    press.shop.boot = "another boot"
+    press.shop.clock.now_ms = 0
+    press.restart()
+    press.drain()
+    assert len(press.driver.sheets) == 1
+
+
+def test_a_shop_may_wait_for_longer(tmp_path: Path) -> None:
+    press = Press(tmp_path, rules(stale_ms=60 * MINUTE_MS))
+    press.shop.clock.now_ms = 20 * MINUTE_MS
+    press.receipt("r-1", run=press.shop.run, shop_ms=0)
+    press.drain()
+    assert len(press.driver.sheets) == 1
+    press.stop()
