@@ -6,6 +6,8 @@ Every connection comes from here, so a test can put a disk of its own (an apsw V
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -64,6 +66,19 @@ def open_database(path: Path, *, writable: bool, vfs: str | None = None) -> apsw
     return connection
 
 
+@contextmanager
+def transaction(connection: apsw.Connection) -> Iterator[None]:
+    """All that is written within, in one commit, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if not connection.get_autocommit():  # A full disk has rolled it back already.
+            connection.execute("ROLLBACK")
+        raise
+
+
 def _promise(connection: apsw.Connection, *, writable: bool) -> None:
     wanted: dict[str, object] = {"cache_size": -_CACHE_KIB}
     if writable:
@@ -91,15 +106,9 @@ def _check_version(connection: apsw.Connection, path: Path) -> int:
 def _migrate(connection: apsw.Connection, path: Path) -> None:
     version = _check_version(connection, path)
     for number, step in enumerate(_migrations()[version:], version + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection):
             connection.execute(step)
             connection.pragma("user_version", number)
-            connection.execute("COMMIT")
-        except BaseException:
-            if not connection.get_autocommit():  # A full disk has rolled it back already.
-                connection.execute("ROLLBACK")
-            raise
 
 
 def _sync_directory(directory: Path) -> None:

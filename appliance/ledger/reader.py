@@ -19,6 +19,7 @@ from appliance.ledger.acks import read_ack
 from appliance.ledger.database import FILE_NAME, open_database, tag_to_text
 from appliance.ledger.history import History
 from appliance.ledger.jobs import JobReader
+from appliance.ledger.runs import Runs
 
 _BALANCE = "SELECT code, on_hand_milli, reserved_milli, is_stocked, revision, wall_ms FROM sku"
 _ITEM = "SELECT code, item.revision, details FROM item JOIN sku ON sku.id = item.sku"
@@ -86,11 +87,8 @@ class Reader:
 
         A revision of a run holds as far as this ledger has that run; after a restore the numbers above come again.
         """
-        row = self._sql("SELECT id FROM run WHERE run = ?", (run,)).get
-        if row is None:
-            return 0
-        next_rev = self._sql("SELECT min(first_rev) FROM run WHERE id > ?", (row,)).get
-        return since if since <= (self.last_rev if next_rev is None else next_rev - 1) else 0
+        known = None if run is None else Runs(self._sql).find(run, self.last_rev)
+        return since if known is not None and since <= known.last_rev else 0
 
     def balances(self, since: int, limit: int) -> Page:
         """Return the balances that changed after a revision, each as it stands now."""

@@ -18,6 +18,7 @@ from appliance.ledger.history import History
 from appliance.ledger.jobs import JobReader, Jobs
 from appliance.ledger.notices import Notices
 from appliance.ledger.receipts import Receipts
+from appliance.ledger.runs import Runs
 from appliance.ledger.sequences import Sequences
 from appliance.ledger.shelf import Shelf
 from appliance.ledger.words import Words
@@ -62,6 +63,7 @@ class Turn:
         self._wall_ms = wall_ms
         self._since = self._rev = last_rev
         self._history = History(self._sql, (now_ms, wall_ms))
+        self._runs = Runs(self._sql)
         self._sequences = Sequences(self._sql)
         self._shelf = Shelf(self._sql, words, self._history, wall_ms)
         self._receipts = Receipts(self._sql, self._history)
@@ -89,12 +91,7 @@ class Turn:
 
     def run(self, run: str) -> Run | None:
         """Return what the ledger knows of a run, None when it is not one of its own."""
-        row = self._sql("SELECT id, is_measured FROM run WHERE run = ?", (run,)).get
-        if row is None:
-            return None
-        number, is_measured = row
-        next_rev = self._sql("SELECT min(first_rev) FROM run WHERE id > ?", (number,)).get
-        return Run(self._rev if next_rev is None else next_rev - 1, bool(is_measured))
+        return self._runs.find(run, self._rev)
 
     def wall_ms(self, shop_ms: int) -> int:
         """Return a moment of shop time on the box's own wall clock, for people."""

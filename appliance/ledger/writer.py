@@ -9,14 +9,14 @@ one turn update its row once. Only one thread may use a Writer.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.contract.messages import Ack
 from appliance.contract.paper import Printer
 from appliance.ledger.acks import read_ack
-from appliance.ledger.database import DISK_FAULTS, FILE_NAME, DiskFault, LedgerError, open_database
+from appliance.ledger.database import DISK_FAULTS, FILE_NAME, DiskFault, LedgerError, open_database, transaction
 from appliance.ledger.jobs import JobReader
 from appliance.ledger.turn import Turn
 from appliance.ledger.words import Words
@@ -145,15 +145,11 @@ class Writer:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if not self._connection.get_autocommit():
-                    self._connection.execute("ROLLBACK")
-                self._words.forget()
-                raise
+            with ExitStack() as unless_committed:
+                unless_committed.callback(self._words.forget)
+                with transaction(self._connection):
+                    yield
+                unless_committed.pop_all()
         except DISK_FAULTS as error:
             raise DiskFault(f"the ledger's disk failed: {error}") from error
 
