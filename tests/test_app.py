@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from appliance import app
+from appliance.app.supervision import die_in_loop
 from appliance.broker.embedded import EmbeddedBroker
 from appliance.settings import load_settings
 from tests.box import PASSWORD, Box
@@ -85,7 +86,7 @@ def test_a_fault_of_ours_in_the_event_loop_ends_the_process(monkeypatch: pytest.
 
     async def fail() -> None:
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(app._die_in_loop)
+        loop.set_exception_handler(die_in_loop)
         loop.call_soon(lambda: 1 // 0)
         future = loop.create_future()
         future.set_exception(OSError("in a task"))

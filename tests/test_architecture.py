@@ -77,7 +77,7 @@ USES_BROKEN = [
     ("broker/bad.py", "import apsw", "broker.bad imports apsw"),
     ("ledger/bad.py", "import sqlite3", "ledger.bad imports sqlite3"),
     ("till/bad.py", "import serial", "till.bad imports serial"),
-    ("app.py", "import os\nos.environ['HOME']", "app reads the environment"),
+    ("app/bad.py", "import os\nos.environ['HOME']", "app.bad reads the environment"),
     ("cli/bad.py", "import os\nos.getenv('HOME')", "cli.bad reads the environment"),
     ("cli/bad.py", "from os import environ, path", "cli.bad reads the environment"),
 ]
@@ -115,12 +115,12 @@ def make_package(folder: Path, path: str, source: str) -> Path:
     """Make an `appliance` with every part empty, the project's contracts, and one file; return the package."""
     shutil.copy(CHECKOUT / "pyproject.toml", folder)
     package = folder / "appliance"
-    parts = ("access", "broker", "cli", "contract", "ledger", "printing/layout", "stock", "till")
+    parts = ("access", "app", "broker", "cli", "contract", "ledger", "printing/layout", "stock", "till")
     for part in parts:
         (package / part).mkdir(parents=True)
     for directory in [package, *(entry for entry in package.rglob("*") if entry.is_dir())]:
         (directory / "__init__.py").touch()
-    for module in ("app.py", "clock.py", "control.py", "coordinator.py", "settings.py"):
+    for module in ("clock.py", "control.py", "coordinator.py", "settings.py"):
         (package / module).touch()
     (package / path).write_text(source)
     return package

@@ -8,7 +8,8 @@ import apsw
 import orjson
 import pytest
 
-from appliance import app
+from appliance.app import turns as turns_module
+from appliance.app.turns import Turns
 from appliance.clock import ShopClock, boottime_ms
 from appliance.contract.delivery import Channel
 from appliance.ledger.database import DiskFault, open_database
@@ -24,8 +25,8 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     shop.stop()
 
 
-def _turns(shop: Shop) -> app._Turns:
-    return app._Turns(shop.coordinator, shop.writer, shop.clock)  # type: ignore[arg-type]
+def _turns(shop: Shop) -> Turns:
+    return Turns(shop.coordinator, shop.writer, shop.clock)  # type: ignore[arg-type]
 
 
 def test_stop_that_comes_while_a_turn_begins_is_not_missed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +74,7 @@ def test_nothing_is_told_of_a_time_that_a_power_cut_could_take_back(shop: Shop) 
 
 
 def test_turn_is_taken_again_when_the_disk_has_recovered(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "_DISK_RETRY_S", (0.001,))
+    monkeypatch.setattr(turns_module, "_DISK_RETRY_S", (0.001,))
     faults = 3
     real = type(shop.writer).turn
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from appliance import app
+from appliance.app import commands
 from appliance.control import ControlError
 from tests.box import PASSWORD, Box
 from tests.shop import Shop, message, operation
@@ -77,8 +77,7 @@ def test_command_waits_for_its_commit_and_no_longer_than_a_deadline(
     shop = Shop(tmp_path)
     shop.say("A1", OVERSOLD)
     [alert] = shop.reader.alerts()
-    acknowledgement: dict[str, object] = {"type": "alert", "alert": alert.alert, "status": "acknowledged"}
-    waiting = threading.Thread(target=app._order, args=(shop.coordinator, acknowledgement))
+    waiting = threading.Thread(target=commands.acknowledge_alert, args=(shop.coordinator, alert.alert))
     waiting.start()
     wait_until(shop.coordinator.has_inbox.is_set)
     assert waiting.is_alive()
@@ -86,9 +85,9 @@ def test_command_waits_for_its_commit_and_no_longer_than_a_deadline(
     waiting.join()
     assert shop.alerts() == set()
 
-    monkeypatch.setattr(app, "_ORDER_S", 0.01)
+    monkeypatch.setattr(commands, "ORDER_S", 0.01)
     with pytest.raises(ControlError, match="not committed"):
-        app._order(shop.coordinator, acknowledgement)
+        commands.acknowledge_alert(shop.coordinator, alert.alert)
     shop.coordinator.turn()
     shop.stop()
 
@@ -99,7 +98,7 @@ def test_command_hears_why_its_operation_was_rejected(tmp_path: Path) -> None:
 
     def order() -> None:
         try:
-            app._order(shop.coordinator, {"type": "alert", "alert": "THAT", "status": "acknowledged"})
+            commands.acknowledge_alert(shop.coordinator, "THAT")
         except ControlError as error:
             said.append(str(error))
 

@@ -1,0 +1,187 @@
+"""The composition root: builds the parts of one box, runs them, and takes them down in order.
+
+    event loop   the broker, ticks, signals
+    turns        the coordinator's commit turns; the only thread that writes the ledger
+    answers      devices' queries
+    print NAME   the spool of one printer
+    control      commands on the Unix socket
+
+A part that fails by our own fault ends the process with an error, and systemd starts it anew: what was acknowledged is
+on the disk, and what was not comes again. The disk's faults are retried, for they may pass.
+"""
+
+import asyncio
+import fcntl
+import logging
+import secrets
+import signal
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from appliance import __version__
+from appliance.access.password import ShopPassword, make_password
+from appliance.app.brokers import Embedded, External, Started
+from appliance.app.commands import handlers
+from appliance.app.printers import Printer, print_rules
+from appliance.app.refusal import CannotStart
+from appliance.app.supervision import die_in_loop, start_part
+from appliance.app.turns import Answers, Turns
+from appliance.clock import ShopClock, boot_id, boottime_ms, synchronised_wall_ms
+from appliance.contract import messages
+from appliance.contract.delivery import Delivery
+from appliance.contract.topics import Topics
+from appliance.control import ControlServer
+from appliance.coordinator import Coordinator
+from appliance.ledger.projection import Projection
+from appliance.ledger.reader import Reader
+from appliance.ledger.writer import Moment, Writer
+from appliance.settings import Mode, Settings, variable
+
+__all__ = ["CannotStart", "Started", "serve"]
+
+log = logging.getLogger(__name__)
+
+TICK_S = 10
+"""How often shop time is told (wire contract, "Topics")."""
+
+_RUN_BYTES = 8
+"""Random bytes that name a run, so that two runs of a ledger never share a name, even across a restore."""
+
+
+async def serve(
+    settings: Settings, *, may_show_password: bool, take_over: bool, started: Callable[[Started], None]
+) -> None:
+    """Run one box until SIGTERM or SIGINT: stop taking, commit what was taken, ack it, say `offline`, and return.
+
+    may_show_password: whether `started` shows a person the password that a new shop gets; else one must be set.
+    take_over: whether to start at an external broker although another coordinator of the shop is alive there.
+    Raises CannotStart, or what a part of the box could not start or go on with.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(die_in_loop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    with ExitStack() as parts:
+        directory = _own(settings.data_dir, parts)
+        began_ms = boottime_ms()
+        writer = Writer(directory, shop=settings.shop, new_ledger=str(uuid.uuid4()))
+        parts.callback(writer.close)
+        run = secrets.token_hex(_RUN_BYTES)
+        clock = ShopClock(writer.begin_run(run, Moment(boot_id(), began_ms, synchronised_wall_ms())), began_ms)
+        topics = Topics(settings.shop)
+        speaker = messages.Coordinator(writer.ledger, run, "estimated", __version__)
+
+        def read() -> Reader:
+            reader = Reader(directory)
+            parts.callback(reader.close)
+            return reader
+
+        def take(delivery: Delivery) -> None:
+            coordinator.take(delivery)
+
+        def rewrite(retained: set[str]) -> None:
+            turns.rewrite(retained)
+
+        broker: Embedded | External
+        if settings.broker.mode is Mode.EMBEDDED:
+            password, new_password = _shop_password(settings, may_show=may_show_password)
+            broker = Embedded(settings, password, new_password, Projection(topics, read()), take)
+        else:
+            broker = External(settings, topics, speaker, take_over, take, rewrite)
+        coordinator = Coordinator(
+            topics=topics,
+            speaker=speaker,
+            store=writer,
+            pages=read(),
+            projection=Projection(topics, read()),
+            link=broker,
+            clock=clock,
+            printing=print_rules(settings),
+            reserve_ms=settings.stock.reserve_hours * 3_600_000,
+        )
+        turns = Turns(coordinator, writer, clock)
+        answers = Answers(coordinator)
+        printers = [
+            Printer(name, printer, settings, coordinator, read()) for name, printer in settings.all_printers.items()
+        ]
+        control = ControlServer(directory, handlers(read(), settings, run, coordinator, clock))
+
+        def opened(_: asyncio.Future[None]) -> None:
+            log.info("online shop=%s ledger=%s run=%s rev=%d", settings.shop, writer.ledger, run, writer.last_rev)
+            started(broker.started)
+
+        ended = await broker.start()
+        # Not before: a first turn may have an alert to announce, and a broker that has not started takes none.
+        threads = [start_part("turns", turns.run), start_part("answers", answers.run)]
+        coordinator.install_printers()
+        print_threads = [start_part(f"print {printer.name}", printer.run) for printer in printers]
+        control.start()
+        if settings.broker.mode is Mode.EMBEDDED:
+            coordinator.say_online()  # To an external broker the rewrite says it, on every connection.
+        broker.serving.add_done_callback(opened)
+        await _tick_until(stopping, ended, coordinator)
+        log.info("stopping")
+        broker.pause()
+        for printer in printers:  # They have their last words committed, so they stop before the turns do.
+            await asyncio.to_thread(printer.stop)
+        for thread in print_threads:
+            await asyncio.to_thread(thread.join)
+        turns.stop()
+        answers.stop()
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+        coordinator.say_offline()
+        await broker.stop()
+        await asyncio.to_thread(control.close)
+        log.info("stopped rev=%d", writer.last_rev)
+        if ended.done():
+            ended.result()
+
+
+async def _tick_until(stopping: asyncio.Event, ended: asyncio.Future[None], coordinator: Coordinator) -> None:
+    """Tell the shop's time until a person stops the box, or its link has ended."""
+    stopped: asyncio.Future[Any] = asyncio.ensure_future(stopping.wait())
+    while not (stopped.done() or ended.done()):
+        coordinator.tick()
+        coordinator.look_at_printers()
+        await asyncio.wait([stopped, ended], timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+
+
+def _own(directory: Path, parts: ExitStack) -> Path:
+    """Make the data directory this process's own, for as long as it lives."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = parts.enter_context((directory / "lock").open("w"))
+    except OSError as error:
+        raise CannotStart(
+            f"{variable('data_dir')} is {str(directory)!r}: {error.strerror}: write a directory that this user may use"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise CannotStart(
+            f"another coordinator runs with its data in {directory}: stop it, or set {variable('data_dir')}"
+        ) from error
+    return directory
+
+
+def _shop_password(settings: Settings, *, may_show: bool) -> tuple[ShopPassword, str | None]:
+    """Return the shop's password, and its text if it was made just now."""
+    password = ShopPassword(settings.data_dir)
+    wanted = settings.password.get_secret_value() if settings.password else ""
+    if wanted:
+        password.set(wanted)
+    if password.is_set:
+        return password, None
+    if not may_show:
+        raise CannotStart(
+            f"the shop has no password yet, and here nobody would see a new one: set {variable('password')}"
+        )
+    made = make_password()
+    password.set(made)
+    return password, made

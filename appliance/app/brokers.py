@@ -1,0 +1,112 @@
+"""The two ways to have a broker, as the box runs them: its own, and another one's. `serve` treats them alike."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from appliance.access.password import ShopPassword
+from appliance.broker.embedded import EmbeddedBroker, Listener
+from appliance.broker.external import ExternalBroker
+from appliance.contract import messages
+from appliance.contract.delivery import Delivery
+from appliance.contract.topics import Topics
+from appliance.ledger.projection import Projection
+from appliance.settings import Mode, Plain, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a person is told once devices are served. host and port: where they log in.
+
+    new_password: the shop's, when it was made just now.
+    """
+
+    mode: Mode
+    shop: str
+    host: str
+    port: int
+    new_password: str | None
+
+
+class Embedded:
+    """The broker in this process, as the box runs it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        password: ShopPassword,
+        new_password: str | None,
+        retained: Projection,
+        take: Callable[[Delivery], None],
+    ) -> None:
+        self._shop = settings.shop
+        self._new_password = new_password
+        self._broker = EmbeddedBroker(
+            shop=settings.shop,
+            listeners=[Listener(_HOSTS[settings.broker.plain], settings.broker.port)],
+            authenticator=password,
+            retained=retained,
+            take=take,
+        )
+        self.publish = self._broker.publish
+        self.pause = self._broker.pause
+        self.stop = self._broker.stop
+
+    @property
+    def started(self) -> Started:
+        host, port = self._broker.addresses[0]
+        return Started(Mode.EMBEDDED, self._shop, host, port, self._new_password)
+
+    async def start(self) -> asyncio.Future[None]:
+        """Listen; that is `serving` already. Returns what would be done if the broker ended by itself: it doesn't."""
+        await self._broker.start()
+        loop = asyncio.get_running_loop()
+        self.serving: asyncio.Future[None] = loop.create_future()
+        self.serving.set_result(None)
+        return loop.create_future()
+
+
+class External:
+    """Another broker, as the box runs its link to it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        topics: Topics,
+        speaker: messages.Coordinator,
+        take_over: bool,
+        take: Callable[[Delivery], None],
+        rewrite: Callable[[set[str]], None],
+    ) -> None:
+        broker = settings.broker
+        assert broker.user is not None, "the settings were checked"
+        assert broker.password is not None, "the settings were checked"
+        self.started = Started(Mode.EXTERNAL, settings.shop, broker.host, broker.port, None)
+        self._link = ExternalBroker(
+            topics=topics,
+            host=broker.host,
+            port=broker.port,
+            user=broker.user,
+            password=broker.password.get_secret_value(),
+            run=speaker.run,
+            will=messages.offline(speaker),
+            take_over=take_over,
+            take=take,
+            connected=rewrite,
+        )
+        self.publish = self._link.publish
+        self.pause = self._link.pause
+
+    async def start(self) -> asyncio.Future[None]:
+        """Connect, and stay connected; `serving` when the broker lets it and nobody else is alive there.
+
+        Returns what ends when the link fails for good.
+        """
+        self.serving = asyncio.wrap_future(self._link.serving)
+        return asyncio.wrap_future(self._link.start())
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self._link.stop)
+
+
+_HOSTS = {Plain.LOOPBACK: "127.0.0.1", Plain.LAN: "0.0.0.0"}  # noqa: S104  a person asked for the LAN by name

@@ -1,0 +1,83 @@
+"""What the control socket answers to the commands that a person types."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from appliance import __version__
+from appliance.app.orders import NotCommitted, Verdict, committed, within
+from appliance.clock import ShopClock
+from appliance.contract.paper import Cancel, JobChange, Retry, SamplePage, printer_row
+from appliance.control import ControlError, Rows
+from appliance.coordinator import Coordinator
+from appliance.ledger import report
+from appliance.ledger.reader import Reader
+from appliance.settings import Settings
+
+ORDER_S = 20
+"""How long a command waits for its own commit; less than the command waits for its answer."""
+
+
+def handlers(
+    reader: Reader, settings: Settings, run: str, coordinator: Coordinator, clock: ShopClock
+) -> dict[str, Callable[[dict[str, Any]], Rows]]:
+    """What the control socket answers; it asks from one thread."""
+
+    def status(_: dict[str, Any]) -> Rows:
+        yield {
+            "state": "running",
+            "version": __version__,
+            "shop": settings.shop,
+            "run": run,
+            "broker": settings.broker.mode,
+            "port": settings.broker.port,
+            **report.totals(reader),
+        }
+
+    def acknowledge(request: dict[str, Any]) -> Rows:
+        for row in report.alerts(reader):
+            if row["alert"] == request["alert"]:
+                acknowledge_alert(coordinator, row["alert"])
+                yield {**row, "status": "acknowledged"}
+
+    def printers(_: dict[str, Any]) -> Rows:
+        for printer in reader.jobs.printers(clock.shop_ms()):
+            yield printer_row(printer)
+
+    def queue(_: dict[str, Any]) -> Rows:
+        return report.jobs(reader)
+
+    def change(change: JobChange) -> Rows:
+        if verdict := _ordered(partial(coordinator.change_job, change)):
+            raise ControlError(verdict)
+        yield from ()
+
+    return {
+        "printers": printers,
+        "print-queue": queue,
+        "print-retry": lambda request: change(Retry(int(request["job"]))),
+        "print-cancel": lambda request: change(Cancel(int(request["job"]))),
+        "print-test": lambda request: change(SamplePage(str(request["printer"]))),
+        "status": status,
+        "balance": lambda request: report.balances(reader, request.get("sku")),
+        "explain": lambda request: report.history(reader, request["sku"]),
+        "alerts": lambda _: report.alerts(reader),
+        "acknowledge": acknowledge,
+    }
+
+
+def acknowledge_alert(coordinator: Coordinator, alert: str) -> None:
+    """Have an alert acknowledged for a person. Raises ControlError when it is refused, or takes too long."""
+    operation: dict[str, object] = {"type": "alert", "alert": alert, "status": "acknowledged"}
+    rejected = _ordered(partial(coordinator.order, operation))
+    if rejected is not None:
+        raise ControlError(rejected.detail)
+
+
+def _ordered(put: Callable[[Callable[[Verdict], None]], None]) -> Verdict:
+    try:
+        return committed(put, is_given_up=within(ORDER_S))
+    except NotCommitted:
+        raise ControlError(
+            f"it was not committed within {ORDER_S} s, and may be yet: look in the log whether the disk fails"
+        ) from None

@@ -1,0 +1,98 @@
+"""The two threads of the coordinator: one takes its turns and alone writes the ledger, one answers queries."""
+
+import logging
+import threading
+from contextlib import suppress
+from itertools import chain, repeat
+from queue import Empty, SimpleQueue
+
+from appliance.clock import ShopClock, synchronised_wall_ms
+from appliance.coordinator import Coordinator
+from appliance.ledger.database import DiskFault
+from appliance.ledger.writer import KEEP_TIME_MS, Writer
+
+log = logging.getLogger(__name__)
+
+_DISK_RETRY_S = (0.5, 1, 2, 5)
+"""Waits while the disk fails; the last one repeats. Devices keep what is not acknowledged meanwhile."""
+
+_LOOK_S = 0.2
+"""How often a rewrite that waits for its turn looks whether the box is being stopped."""
+
+
+class Turns:
+    """The thread that writes the ledger: it calls the coordinator's turn, and keeps shop time while nothing is sold."""
+
+    def __init__(self, coordinator: Coordinator, writer: Writer, clock: ShopClock) -> None:
+        self._coordinator = coordinator
+        self._writer = writer
+        self._clock = clock
+        self._kept_ms = clock.shop_ms()
+        self._rewrites: SimpleQueue[tuple[set[str], threading.Event]] = SimpleQueue()
+        self._stopping = threading.Event()
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Take turns until `stop`, and then until nothing is left."""
+        while True:
+            keep_in_ms = self._kept_ms + KEEP_TIME_MS - self._clock.shop_ms()
+            self._coordinator.has_inbox.wait(timeout=max(0, keep_in_ms) / 1000)
+            # Cleared before anything is looked at: what comes from here on wakes the next round.
+            self._coordinator.has_inbox.clear()
+            is_stopping = self._stopping.is_set()  # Asked before the turn: what was taken before `stop` is committed.
+            self._rewrite_for_link()
+            if not self._turn() and is_stopping:
+                break
+        self._ended.set()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._coordinator.has_inbox.set()
+
+    def rewrite(self, retained: set[str]) -> None:
+        """Have the projection rewritten between two turns; return when it is, or when there will be no more turns."""
+        done = threading.Event()
+        self._rewrites.put((retained, done))
+        self._coordinator.has_inbox.set()
+        while not (done.wait(_LOOK_S) or self._ended.is_set()):
+            pass
+
+    def _rewrite_for_link(self) -> None:
+        with suppress(Empty):
+            while True:
+                retained, done = self._rewrites.get_nowait()
+                self._coordinator.rewrite(retained)
+                done.set()
+
+    def _turn(self) -> int:
+        """Take one turn, however long the disk fails; return how many messages it dealt with."""
+        for wait_s in chain(_DISK_RETRY_S, repeat(_DISK_RETRY_S[-1])):
+            try:
+                taken = self._coordinator.turn()
+                if self._clock.shop_ms() - self._kept_ms >= KEEP_TIME_MS:
+                    self._kept_ms = self._clock.shop_ms()
+                    self._writer.keep_time(self._kept_ms, synchronised_wall_ms())
+                return taken
+            except DiskFault as fault:
+                log.error("disk fault=%r retry_s=%s", str(fault), wait_s)
+                if self._stopping.wait(wait_s):
+                    return 0  # Nobody was told that the rest is safe; its devices send it again.
+        raise AssertionError("the waits have no end")
+
+
+class Answers:
+    """The thread that answers devices' queries."""
+
+    def __init__(self, coordinator: Coordinator) -> None:
+        self._coordinator = coordinator
+        self._is_stopping = False
+
+    def run(self) -> None:
+        while not self._is_stopping:
+            self._coordinator.has_questions.wait()
+            self._coordinator.has_questions.clear()
+            self._coordinator.answer()
+
+    def stop(self) -> None:
+        self._is_stopping = True
+        self._coordinator.has_questions.set()
