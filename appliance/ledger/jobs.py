@@ -150,8 +150,7 @@ class Jobs:
                 self._set(job, JobState.QUEUED, "", has_moved=False)
                 return "", []
             case JobState.DOUBTFUL:
-                copy = self._sql("SELECT id FROM print_job WHERE copy_of = ?", (job,)).get
-                if copy is not None:
+                if (copy := self._copied_by(job)) is not None:
                     return f"job {job} is repeated by job {copy}", []
                 self._copy(job, 1, None)
                 return "", [Cleared("printer", alerts.print_job(job))]
@@ -174,6 +173,11 @@ class Jobs:
             return f"there is no printer {printer!r}"
         self._insert(printer, (None, "", None, None, None, "[]"), copy_of=None, copies=0, stale_at_ms=None)
         return ""
+
+    def _copied_by(self, job: int) -> int | None:
+        """Return the copy of a doubtful job, None when nobody has wanted one yet."""
+        row = self._sql("SELECT id FROM print_job WHERE copy_of = ?", (job,)).fetchone()
+        return None if row is None else int(row[0])
 
     def _copy(self, job: int, copies: int, stale_at_ms: int | None) -> None:
         printer, *what, headings = self._sql(
