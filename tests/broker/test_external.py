@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,13 +16,14 @@ import orjson
 import pytest
 
 from appliance.broker.external import ExternalBroker, ForeignRun, Limits
+from appliance.broker.external.connection import Connection
 from appliance.contract import messages
 from appliance.contract.delivery import Channel
 from appliance.contract.limits import HEAD_BYTES, PAYLOAD_MAX
 from appliance.contract.topics import Topics
 from tests.broker.mosquitto import COORDINATOR, PASSWORD, Mosquitto, acl, configuration
 from tests.broker.running import DEADLINE_S, ROOT, SHOP, Shop
-from tests.broker.wire import PUBACK, PUBLISH, Client, publish
+from tests.broker.wire import PUBACK, PUBLISH, Client, Packet, publish
 from tests.waiting import wait_until
 
 TOPICS = Topics(SHOP)
@@ -417,6 +418,38 @@ def test_it_serves_only_when_devices_are_heard(mosquitto: Mosquitto) -> None:
         house.shop.deliveries.clear()
         put_off(mosquitto)
         house.wait_until_serving(mosquitto, times=2)
+
+
+def test_whoever_is_told_of_the_coordinator_is_heard_by_it(
+    mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two tills that share a name shake hands as soon as they are told: unheard, the state of one is overwritten."""
+    subscribe = Connection.subscribe
+    told: list[Packet] = []
+    is_ready = threading.Event()
+
+    def subscribe_late(connection: Connection, filters: Sequence[str], qos: int) -> None:
+        if TOPICS.device("+", "state") in filters:
+            assert is_ready.wait(DEADLINE_S)
+            house.tick()
+            told.extend(till.until_ping())
+        subscribe(connection, filters, qos)
+
+    def shake_hands() -> None:
+        house.tick()
+        assert till.expect(PUBLISH).topic == TOPICS.tick
+        for epoch in (b"one", b"other"):
+            mosquitto.publish("A1", "device/A1/state", epoch, retain=True)
+        wait_until(lambda: len(house.link._kept or []) == 2)
+        assert house.shop.deliveries == []
+
+    monkeypatch.setattr(Connection, "subscribe", subscribe_late)
+    with mosquitto.client("A1") as till, at_work(mosquitto) as house:
+        till.subscribe((TOPICS.coordinator, 0), (TOPICS.tick, 0))
+        house.before_online = shake_hands
+        is_ready.set()
+        assert [one.payload for one in house.shop.wait_for(2)] == [b"one", b"other"]
+    assert [(one.topic, orjson.loads(one.payload)["state"]) for one in told] == [(TOPICS.coordinator, "offline")]
 
 
 @pytest.mark.parametrize("state", ["online", "offline"])

@@ -5,11 +5,13 @@
     look    with a client id of its own: is another coordinator alive?
     claim   as `coordinator-{shop}`: say that this run is about to speak
     collect the retained topics that the broker holds
-    rewrite the coordinator makes them the ledger's, and says `online`
-    serve   subscribe to what devices publish, until the connection ends; wait; look again
+    listen  subscribe to what devices publish, and keep it
+    rewrite the coordinator makes those topics the ledger's, and says `online`
+    serve   take what was kept and what comes, until the connection ends; wait; look again
 
 The invariants: one coordinator speaks for a shop, the later one yielding; what the broker retains is the ledger's
-before anything is taken; and a PUBACK leaves only when what it answers is on disk.
+before anything is taken; whoever is told of this coordinator, by `online` or a tick, is heard by it; and a PUBACK
+leaves only when what it answers is on disk.
 """
 
 import logging
@@ -43,7 +45,7 @@ class ExternalBroker:
 
     run: this process's own; will: the coordinator's `offline`.
     take_over: whether to start although another coordinator is alive. Once this one has spoken it yields to a later.
-    take: is handed every message of a device, in the network's thread; must not block. `settled` releases the PUBACK.
+    take: is handed every message of a device, one after the other; must not block. `settled` releases the PUBACK.
     connected: is handed the retained topics of ours that the broker holds, on every connection, in a thread that may
     wait; must return when all of the projection and then `online` have been published, and also when the house is being
     stopped.
@@ -77,6 +79,7 @@ class ExternalBroker:
         self._current: Connection | None = None
         self._speaking: Connection | None = None
         self._is_rewriting = False
+        self._kept: list[Delivery] | None = None
         self._has_spoken = False
         self._presence = b""
         self._failures = 0
@@ -198,19 +201,21 @@ class ExternalBroker:
         client_id = f"coordinator-{self._topics.shop}"
         with self._connect(client_id, self._will, partial(self._hear, retained)) as connection:
             connection.open()
+            # The claim: one that we have put off, and that looks again, sees that somebody came after it.
+            connection.publish(self._will.topic, self._will.payload, retain=True)
+            self._has_spoken = True
             self._presence = b""
+            connection.subscribe([self._topics.coordinator], qos=0)
+            self._collect(connection)
+            self._kept = []
+            # Before anybody is told of us: a state that nobody hears is retained, but only one under each name.
+            connection.subscribe([self._topics.device("+", channel) for channel in Channel], qos=1)
             try:
                 self._is_rewriting = True
                 self._speaking = connection
-                # The claim: one that we have put off, and that looks again, sees that somebody came after it.
-                connection.publish(self._will.topic, self._will.payload, retain=True)
-                self._has_spoken = True
-                connection.subscribe([self._topics.coordinator], qos=0)
-                self._collect(connection)
                 self._connected(retained)
                 self._is_rewriting = False
-                channels = [self._topics.device("+", channel) for channel in Channel]
-                connection.subscribe(channels, qos=1)
+                self._take_kept()
                 self._serving_since_s = time.monotonic()
                 where = (self._broker.host, self._broker.port)
                 _log.info("connected host=%s port=%d retained=%d", *where, len(retained))
@@ -228,6 +233,15 @@ class ExternalBroker:
         connection.subscribe(filters, qos=0)
         connection.drain()
         connection.unsubscribe(filters)
+
+    def _take_kept(self) -> None:
+        with self._lock:
+            if self._stopping.is_set():
+                raise Lost("stopping")  # There may have been no rewrite.
+            assert self._kept is not None
+            for delivery in self._kept:
+                self._take(delivery)
+            self._kept = None
 
     # --- what is heard, in the network's thread -----------------------------------------------------------------------
 
@@ -256,7 +270,12 @@ class ExternalBroker:
         settled = heard.settled
         if channel is Channel.OP and heard.is_retained:
             settled = partial(self._clear, heard)
-        self._take(Delivery(device, channel, payload[:HEAD_BYTES] if size > PAYLOAD_MAX else payload, size, settled))
+        delivery = Delivery(device, channel, payload[:HEAD_BYTES] if size > PAYLOAD_MAX else payload, size, settled)
+        with self._lock:
+            if self._kept is not None:
+                self._kept.append(delivery)  # No more than may be unsettled: then reading stops.
+                return
+        self._take(delivery)
 
     def _clear(self, heard: Heard) -> None:
         """Settle a retained operation, and only then take it from the broker."""
