@@ -124,7 +124,7 @@ def _story(rows: list[Row]) -> Iterator[tuple[Row, str]]:
                 case "released":
                     yield row, _released(row, -held_milli, is_paid="sale" in causes)
                 case "paid-again":
-                    yield row, "the same goods were paid for once before: they left the shelf once"
+                    yield row, "the same payment had come before: its goods moved once"
                 case _:
                     yield row, "reached the box after a count that had seen it" if "counted-already" in causes else ""
 

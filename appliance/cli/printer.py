@@ -1,6 +1,7 @@
 """`printer`: what is printed, and what became of it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +25,13 @@ from appliance.printing.template import WrongTemplate, load_template
 app = typer.Typer(help="Receipt printers and what they print.", no_args_is_help=True)
 
 
+class SheetLanguage(StrEnum):
+    """The languages that a sheet can be in."""
+
+    RU = "ru"
+    EN = "en"
+
+
 class Width(StrEnum):
     """Columns of the papers that there are: 58 mm, and 80 mm with a narrower or the whole print head."""
 
@@ -36,6 +44,7 @@ class Width(StrEnum):
 def preview(
     width: Annotated[Width, typer.Option(help="Columns of the paper.")] = Width.MM_80,
     template: Annotated[Path | None, typer.Option(help="A template of the shop's own, a TOML file.")] = None,
+    language: Annotated[SheetLanguage | None, typer.Option(help="Its language; else the template's.")] = None,
     png_file: Annotated[Path | None, typer.Option("--png", help="Write a picture here instead of text.")] = None,
 ) -> None:
     """Show a pre-check as it would come out, without any printer.
@@ -44,9 +53,12 @@ def preview(
     """
     paper = Paper(int(width))
     try:
-        blocks = precheck(sample_precheck(), load_template(template, paper))
+        shown = load_template(template, paper)
     except WrongTemplate as error:
         raise Failure(str(error)) from error
+    if language is not None:
+        shown = replace(shown, language=language.value)
+    blocks = precheck(sample_precheck(shown.language), shown)
     if png_file is None:
         print(text.render(blocks, paper), end="")
         return

@@ -34,7 +34,7 @@ class Sheets:
 
     def _precheck(self, job: Job, material: Material) -> PreCheck:
         if material.operation is None:
-            return sample_precheck()
+            return sample_precheck(self.template.language)
         whole = read_receipt(
             material.operation,
             shop=self.shop,

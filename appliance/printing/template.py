@@ -20,6 +20,9 @@ from appliance.printing.layout.words import Language
 LINES_MAX = 20
 """Lines of a header or a footer: more is a leaflet, and the guest waits for it."""
 
+THANKS = "thanks"
+"""A footer in the sheet's own language, instead of lines."""
+
 LOGO_HEIGHT_MAX = 240
 """Dots: 3 cm. On 58 mm paper that is 11.5 kB, 12 s of a serial line at 9600 baud, for every guest anew."""
 
@@ -60,7 +63,7 @@ class _Keys:
             shop=self._words("shop", ShopField),
             header=self._lines("header"),
             fields=self._words("fields", Field),
-            footer=self._lines("footer"),
+            footer=None if self._keys["footer"] == THANKS else self._lines("footer", f' or "{THANKS}"'),
             qr=self._flag("qr"),
         )
 
@@ -70,10 +73,10 @@ class _Keys:
                 return language  # type: ignore[no-any-return]  # get_args has no types; this is the literal itself
         raise self._wrong("language", f"one of {', '.join(get_args(Language))}")
 
-    def _lines(self, key: str) -> tuple[str, ...]:
+    def _lines(self, key: str, or_else: str = "") -> tuple[str, ...]:
         value = self._keys[key]
         if not isinstance(value, list) or len(value) > LINES_MAX or not all(isinstance(line, str) for line in value):
-            raise self._wrong(key, f"a list of at most {LINES_MAX} texts")
+            raise self._wrong(key, f"a list of at most {LINES_MAX} texts{or_else}")
         return tuple(value)
 
     def _words(self, key: str, words: type[E]) -> tuple[E, ...]:

@@ -90,7 +90,7 @@ def test_last_running_balance_is_the_balance_of_every_sku(busy: Box) -> None:
             "milk",
             [
                 "D entered in the catalogue 0 0 0",
-                "D r-2 paid again 0 6 0 the same goods were paid for once before: they left the shelf once",
+                "D r-2 paid again 0 6 0 the same payment had come before: its goods moved once",
                 "A2 counted 0 3 0 counted 50; what is known since then, a newer count or later movements, stands",
                 "H counted 0 2 0 counted 3; what is known since then, a newer count or later movements, stands",
                 "A1 r-8 reserved 0 4 2 an open receipt holds 2 more",

@@ -17,6 +17,18 @@ def test_the_terminal_shows_a_pre_check_at_the_width_asked_for() -> None:
     assert max(len(line) for line in shown.splitlines()) == 32
 
 
+def test_an_english_sheet_has_english_goods(tmp_path: Path) -> None:
+    (tmp_path / "shop.toml").write_text('language = "en"', "utf-8")
+    code, shown, errors = preview("--language", "en")
+    assert (code, errors) == (0, "")
+    assert "NOT A FISCAL DOCUMENT" in shown
+    assert "Chicken Kiev" in shown
+    assert "Thank you for your visit!" in shown
+    assert "Борщ" not in shown
+    assert "Chicken Kiev" in preview("--template", str(tmp_path / "shop.toml"))[1]
+    assert "Борщ" in preview("--template", str(tmp_path / "shop.toml"), "--language", "ru")[1]
+
+
 def test_a_picture_is_written_of_the_shops_own_template(tmp_path: Path) -> None:
     (tmp_path / "shop.toml").write_text('language = "en"', "utf-8")
     picture = tmp_path / "pre-check.png"

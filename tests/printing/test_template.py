@@ -17,7 +17,7 @@ WRONG = [
     ('language = "de"', "language is 'de': write one of ru, en"),
     ("language = []", "language is []: write one of ru, en"),
     ('header = "Hello"', "header is 'Hello': write a list of at most 20 texts"),
-    ("footer = [1]", "footer is [1]: write a list of at most 20 texts"),
+    ("footer = [1]", 'footer is [1]: write a list of at most 20 texts or "thanks"'),
     (f"footer = {['x'] * 21}", "write a list of at most 20 texts"),
     (
         'fields = ["colour"]',

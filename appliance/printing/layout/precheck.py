@@ -134,7 +134,7 @@ def _sums(of: PreCheck, words: Words) -> Iterator[Block]:
 
 def _bottom(of: PreCheck, template: Template, words: Words) -> Iterator[Block]:
     yield Text(words.of_kind(of.kind).notice, Align.CENTRE)
-    for line in template.footer:
+    for line in (words.thanks,) if template.footer is None else template.footer:
         yield _in_the_middle(line)
     if template.qr:
         yield Space()

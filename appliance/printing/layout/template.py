@@ -25,7 +25,8 @@ class Field(StrEnum):
 class Template:
     """What stands around the goods, and in which order. What makes it a pre-check (title, goods, sum) always stands.
 
-    header, footer: lines, in the middle. qr: whether the receipt's id is printed as a QR code, for a till to scan.
+    header, footer: lines, in the middle; None is thanks in the sheet's language. qr: whether the receipt's id is printed
+    as a QR code, for a till to scan.
     """
 
     language: Language
@@ -33,5 +34,5 @@ class Template:
     shop: tuple[ShopField, ...]
     header: tuple[str, ...]
     fields: tuple[Field, ...]
-    footer: tuple[str, ...]
+    footer: tuple[str, ...] | None
     qr: bool

@@ -55,6 +55,7 @@ class Words:
     removed: str
     was_is: str
     amount: str
+    thanks: str
     decimal_mark: str
     time_format: str
     units: dict[str, str]
@@ -107,6 +108,7 @@ RUSSIAN = Words(
     removed="убрано {}",
     was_is="было {}, стало {}",
     amount="сумма: {}",
+    thanks="Спасибо за визит!",
     decimal_mark=",",
     time_format="%d.%m.%Y %H:%M",
     units={"pcs": "", "kg": "кг", "g": "г", "l": "л", "ml": "мл", "m": "м"},
@@ -134,6 +136,7 @@ ENGLISH = Words(
     removed="removed {}",
     was_is="was {}, now {}",
     amount="amount: {}",
+    thanks="Thank you for your visit!",
     decimal_mark=".",
     time_format="%Y-%m-%d %H:%M",
     units={"pcs": ""},
