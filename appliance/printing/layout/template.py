@@ -25,8 +25,8 @@ class Field(StrEnum):
 class Template:
     """What stands around the goods, and in which order. What makes it a pre-check (title, goods, sum) always stands.
 
-    header, footer: lines, in the middle; None is thanks in the sheet's language. qr: whether the receipt's id is printed
-    as a QR code, for a till to scan.
+    header, footer: lines, in the middle; None is thanks in the sheet's language. qr: whether the receipt's id is
+    printed as a QR code, for a till to scan.
     """
 
     language: Language
