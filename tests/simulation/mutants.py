@@ -32,6 +32,7 @@ from appliance.stock.operation import Stamp
 from appliance.stock.order import Fact, Order, order
 from appliance.stock.sequence import EpochState, Place, place, place_message
 from appliance.stock.stamps import Run, When, when
+from appliance.till import session
 from appliance.till.outbox import Fork, Outbox
 from appliance.till.session import Phase, Publish, Session
 from tests.simulation.network import Network, Till
@@ -119,6 +120,26 @@ def _handshake() -> Iterator[None]:
         self._send(now_ms)
 
     with patch.object(Session, "_greet", unasked):
+        yield
+
+
+@contextmanager
+def _handshake_on_a_new_run() -> Iterator[None]:
+    """A till whose connection outlives the coordinator's run asks nothing of the next one."""
+    meet = Session._meet
+
+    def deaf(self: Session, ledger: str, run: str, now_ms: int) -> bool:
+        self._run = run
+        return meet(self, ledger, run, now_ms)
+
+    with patch.object(Session, "_meet", deaf):
+        yield
+
+
+@contextmanager
+def _handshake_without_an_ack() -> Iterator[None]:
+    """A till waits for an ack for ever."""
+    with patch.object(session, "ACK_MS", sys.maxsize):
         yield
 
 
@@ -344,6 +365,8 @@ RULES: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "closed parents": _closed_parents,
     "tag look-up": _tag_look_up,
     "handshake": _handshake,
+    "handshake on a new run": _handshake_on_a_new_run,
+    "handshake after 30 s without an ack": _handshake_without_an_ack,
     "safe": _safe,
     "gap check": _gap_check,
     "deduplication": _deduplication,

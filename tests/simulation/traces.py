@@ -183,6 +183,29 @@ def handshake(network: Network) -> Shelf:
     return {"milk": "-1"}
 
 
+def handshake_on_a_new_run(network: Network) -> Shelf:
+    """The same behind a broker of its own, to which the till stays connected meanwhile."""
+    [one] = _tills(network, "A")
+    backup = network.back_up()
+    _sell(network, one)
+    network.settle()
+    one.is_connected = False  # The box's own loss of its connections is no till's.
+    topics = set(one.topics)
+    network.restart_box(backup=backup)
+    one.is_connected, one.topics = True, topics
+    network.shop.coordinator.rewrite(())
+    return {"milk": "-1"}
+
+
+def handshake_without_an_ack(network: Network) -> Shelf:
+    """A broker takes a message, and loses it."""
+    [one] = _tills(network, "A")
+    _sell(network, one)
+    one.to_box.popleft()
+    network.settle()
+    return {"milk": "-1"}
+
+
 def safe(network: Network) -> Shelf:
     """The box is set back to before what a till was acked."""
     [one] = _tills(network, "A")
@@ -370,6 +393,8 @@ TRACES: Mapping[str, Callable[[Path], None]] = {
     "closed parents": partial(play, closed_parents),
     "tag look-up": partial(play, tag_look_up),
     "handshake": partial(play, handshake),
+    "handshake on a new run": partial(play, handshake_on_a_new_run),
+    "handshake after 30 s without an ack": partial(play, handshake_without_an_ack),
     "safe": partial(play, safe),
     "gap check": partial(play, gap_check),
     "deduplication": partial(play, deduplication),
