@@ -8,6 +8,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+from appliance.broker.external.acl import acl_file
+from appliance.contract.topics import Topics
 from scripts.processes import installed, is_listening
 from tests.broker.running import ROOT, SHOP
 from tests.broker.wire import PUBLISH, Client, Packet, publish, subscribe
@@ -18,17 +20,6 @@ DEVICES = ("A1", "A2", "A3", "A4", "D", "H", "screen")
 PASSWORD = "secret"
 
 _FENCE = f"{ROOT}device/_shop/print"
-
-
-def acl(shop: str, coordinator: str) -> str:
-    """Return mosquitto's ACL file: user name = device, and the coordinator's user may do everything in its shop."""
-    root = f"stock/v1/{shop}/"
-    lines = [f"user {coordinator}", f"topic readwrite {root}#", ""]
-    lines += [f"pattern write {root}device/%u/{leaf}" for leaf in ("state", "op", "query")]
-    lines += [f"pattern read {root}device/%u/#", f"pattern read {root}device/+/state"]
-    for open_to_all in ("coordinator", "tick", "changes", "balance/+", "item/+", "alert/+", "printer/+"):
-        lines.append(f"pattern read {root}{open_to_all}")
-    return "\n".join(lines) + "\n"
 
 
 def configuration(folder: Path, port: int, inflight_max: int) -> str:
@@ -60,7 +51,7 @@ class Mosquitto:
         self.address = ("127.0.0.1", port)
         self._configuration = folder / "conf"
         self._configuration.write_text(configuration(folder, port, inflight_max))
-        (folder / "acl").write_text(acl(SHOP, COORDINATOR))
+        (folder / "acl").write_text(acl_file(Topics(SHOP), COORDINATOR))
         passwords = folder / "passwords"
         passwords.write_text("".join(f"{user}:{PASSWORD}\n" for user in (COORDINATOR, *DEVICES)))
         subprocess.run([installed("mosquitto_passwd"), "-U", str(passwords)], check=True)
