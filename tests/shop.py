@@ -90,12 +90,18 @@ class Shop:
     """One run after another of a coordinator on the ledger in `directory`."""
 
     def __init__(
-        self, directory: Path, *, run: str | None = None, vfs: str | None = None, printing: PrintRules | None = None
+        self,
+        directory: Path,
+        *,
+        run: str | None = None,
+        vfs: str | None = None,
+        printing: PrintRules | None = None,
+        boot: str = "one boot",
     ) -> None:
         self._printing = printing or PrintRules()
         self.directory = directory
         self.clock = Clock()
-        self.boot = "one boot"
+        self.boot = boot
         self.topics = Topics("shop")
         self._runs = (run or f"{number:08x}" for number in itertools.count(1))
         self._vfs = vfs
@@ -123,8 +129,8 @@ class Shop:
         )
 
     def stop(self) -> None:
-        self.writer.close()
         self.reader.close()
+        self.writer.close()
 
     def restart(self) -> None:
         self.stop()

@@ -4,6 +4,7 @@ The revisions are numbered by the order of the lines below, from 1; tests name t
 """
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ SHOE = "0104600439931256215dEvY8\x1d93cXr7"
 
 def live(directory: Path) -> None:
     """Let it all happen, on a new ledger in `directory`."""
-    busy = _Busy(directory)
+    busy = _Busy(Shop(directory))
     clock = busy.shop.clock
     say, receipt, count, stamped = busy.say, busy.receipt, busy.count, busy.stamped
     say("D", **{**BARE, "type": "item", "sku": "milk", "name": "Milk", "unit": "pcs", "low": "5"})
@@ -66,8 +67,8 @@ def live(directory: Path) -> None:
 class _Busy:
     """A shop in which every kind of operation has happened; each device speaks in one epoch, in order."""
 
-    def __init__(self, directory: Path) -> None:
-        self.shop = Shop(directory)
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
         self.tags: dict[str, list[str]] = {}
 
     def say(self, device: str, *, epoch: str = "", **fields: Any) -> None:
@@ -88,12 +89,15 @@ class _Busy:
         return {"run": self.shop.run, "shop_ms": shop_ms, "seen": seen, **more}
 
 
-def any_day(directory: Path, seed: int) -> None:
-    """Let anything happen in any order, on a new ledger in `directory`; the seed alone decides what."""
+def any_day(shop: Shop, seed: int, *, steps: int = 300, then: Callable[[], None] = lambda: None) -> None:
+    """Let anything happen in any order in a new shop, and stop it; the seed alone decides what.
+
+    then: is called after each step, for what else happens in the shop.
+    """
     chance = random.Random(seed)
-    busy = _Busy(directory)
+    busy = _Busy(shop)
     skus = ("milk", "bread", "cheese")
-    for _ in range(300):
+    for _ in range(steps):
         clock, device = busy.shop.clock, chance.choice(("D", "A1", "A2", "H"))
         clock.now_ms += chance.choice((0, 1000, 60_000, RESERVE_MS // 20))
         how: dict[str, Any] = {}
@@ -124,4 +128,5 @@ def any_day(directory: Path, seed: int) -> None:
                 busy.say(device, sku=sku, qty="many")
             case "restart" if chance.random() < 0.2:
                 busy.shop.restart()
+        then()
     busy.shop.stop()

@@ -204,5 +204,5 @@ def test_check_sees_one_moment_of_a_ledger_that_is_being_written(tmp_path: Path)
 @pytest.mark.parametrize("seed", range(8))
 def test_ledger_verifies_whatever_happened(tmp_path: Path, seed: int) -> None:
     """Four devices with stamps of any age, that know of anything or of nothing: every rule still holds."""
-    any_day(tmp_path, seed)
+    any_day(Shop(tmp_path), seed)
     assert verify(tmp_path).operations > 250
