@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from unittest.mock import patch
 
 import pytest
@@ -510,31 +510,48 @@ def test_a_password_check_that_takes_too_long_is_answered_with_come_back_later()
 
 
 def test_failed_log_ins_are_throttled_and_the_penalty_ends() -> None:
-    with closing(Ours(failures_free=2)) as broker:
+    with closing(Ours(tries_free=2)) as broker:
         assert [connack(broker, password="wrong") for _ in range(4)] == [4, 4, 4, 3]
         # The right password is not even looked at.
         assert connack(broker) == 3
         assert len(broker.shop.authenticated) == 3
         # Nobody else at that address has to wait.
         assert connack(broker, user="B1") == 0
-        broker.thread.advance(601)
-        assert [connack(broker, password="wrong") for _ in range(3)] == [4, 4, 4]
         broker.thread.advance(1.5)
         assert connack(broker) == 0
-        assert [connack(broker, password="wrong"), connack(broker)] == [4, 3]
-        broker.thread.advance(1.5)
-        assert connack(broker) == 3
-        broker.thread.advance(1)
-        assert connack(broker) == 0
+        assert [connack(broker, password="wrong"), connack(broker)] == [4, 0]
+        broker.thread.advance(1200)
+        assert [connack(broker, password="wrong", client_id="new") for _ in range(3)] == [4, 4, 4]
 
 
-def test_an_address_that_tries_many_names_is_throttled_but_for_devices_that_came_in_from_there_before() -> None:
-    with closing(Ours(address_failures_max=3)) as broker:
+def test_an_address_that_guesses_is_throttled_but_for_tills_that_have_been_in() -> None:
+    with closing(Ours(guesses_free=2)) as broker:
         assert connack(broker, user="A1") == 0
-        assert [connack(broker, user=user, password="wrong") for user in ("B1", "_shop", "C1", "D1")] == [4, 4, 4, 3]
-        assert [connack(broker, user=user) for user in ("A1", "E1", "_shop")] == [0, 3, 3]
-        broker.thread.advance(21)
+        assert [connack(broker, user=user, password="wrong") for user in ("B1", "_shop", "C1", "D1")] == [4, 4, 4, 4]
+        assert [connack(broker, user=user) for user in ("A1", "E1", "_shop")] == [0, 3, 4]
+        assert [connack(broker, client_id=client_id) for client_id in ("till", "new", "")] == [0, 3, 3]
+        broker.thread.advance(11)
         assert connack(broker, user="E1") == 0
+
+
+def test_of_guesses_that_come_at_once_no_more_are_looked_at_than_of_those_that_come_in_turn() -> None:
+    class Slow(Shop):
+        """Looks at no password before it is told to."""
+
+        told = threading.Event()
+
+        async def authenticate(self, user: str, password: bytes) -> bool:
+            await asyncio.to_thread(self.told.wait)
+            return await super().authenticate(user, password)
+
+    with closing(Ours(Slow(), guesses_free=5)) as broker, ExitStack() as clients:
+        guesses = [clients.enter_context(Client(broker.address)) for _ in range(50)]
+        for at, client in enumerate(guesses):
+            client.send(connect(user=f"A{at}", password=f"{at}"))
+        wait_until(lambda: len(broker.amqtt._connections) == 50)  # type: ignore[attr-defined]
+        Slow.told.set()
+        assert sorted(client.expect(CONNACK).body[1] for client in guesses) == [3] * 44 + [4] * 6
+    assert len(broker.shop.authenticated) == 6
 
 
 def test_a_full_broker_says_come_back_later_at_once_and_has_room_again() -> None:

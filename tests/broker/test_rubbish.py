@@ -45,7 +45,10 @@ def sentence(dice: random.Random) -> bytes:
 def test_rubbish_disturbs_nobody_and_leaves_nothing_behind(seed: int) -> None:
     dice = random.Random(seed)
     # `close` of the broker checks that no task failed.
-    with closing(Ours(failures_free=10**6)) as broker, Client(broker.address).log_in(user="good") as good:
+    with (
+        closing(Ours(tries_free=10**6, guesses_free=10**6)) as broker,
+        Client(broker.address).log_in(user="good") as good,
+    ):
         good.subscribe((f"{ROOT}tick", 1))
         for number in range(CLIENTS):
             with Client(broker.address) as client, suppress(ConnectionError):

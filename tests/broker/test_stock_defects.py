@@ -153,7 +153,7 @@ def test_a_wrong_password_kicks_a_live_till(make: Make, misbehaves: bool) -> Non
         assert till.answers() != misbehaves
 
 
-@on_stock_and_ours(ours=lambda: Ours(failures_free=100))
+@on_stock_and_ours(ours=lambda: Ours(tries_free=100))
 def test_a_failed_log_in_leaves_a_session_behind(make: Make, misbehaves: bool) -> None:
     with closing(make()) as broker:
         for attempt in range(10):

@@ -1,22 +1,30 @@
 """How many connections there may be, and how often a wrong password may be tried.
 
-`shop_broker` asks it before it reads a connection, and `login` before it checks a password. It protects the shop from
-one address that takes every place or guesses. But an address may be a router with the whole shop behind it, so one till
-with an old password must not keep the others out: failures are counted by device and address, and only what is left of
-them after that by address alone, which a device that has logged in from there lately need not mind. All tables are
-bounded.
+`shop_broker` asks it before it reads a connection, and `login` before a password is looked at. It protects the shop
+from one address that takes every place, and from guessing. But an address may be a router with the whole shop behind
+it, so that nobody's failures may keep the others out:
+
+- What one till does wrong counts against that till. It waits up to a minute, for ever.
+- Guesses, that is passwords which were not tried before, count against their address. One that guesses on, under
+  whatever names, waits up to ten minutes; a till with an old password makes one guess, and repeats it.
+- A till that has been in comes back under the client id that it had then, and minds neither: whoever would lock it out
+  must know that id, and be at its address.
+
+All tables are bounded.
 """
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+import hashlib
+import secrets
+from collections import Counter
+from collections.abc import Callable, Hashable
 from enum import Enum
-from typing import TypeVar
 
 from appliance.broker.embedded.limits import Limits
+from appliance.broker.embedded.penalties import Penalties, Penalty
+from appliance.broker.embedded.remembered import Remembered
 
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
+_CLIENT_IDS_MAX = 4
+"""Client ids remembered of one device at one address: a till, its clone and a tool or two."""
 
 
 class Admission(Enum):
@@ -25,34 +33,23 @@ class Admission(Enum):
     FLOODED = "flooded"  # There is not even room for telling.
 
 
-@dataclass(slots=True)
-class _Failures:
-    """Of one device at one address; its penalty grows."""
-
-    count: int
-    last_s: float
-    blocked_until_s: float
-
-
-@dataclass(slots=True)
-class _Tally:
-    """Failures of one address that are not forgiven yet: `level` as of `at_s`."""
-
-    level: float
-    at_s: float
-
-
 class Guard:
-    """now: seconds of a monotonic clock. A device is None where a CONNECT names none."""
+    """now: seconds of a monotonic clock. A client id is None where a CONNECT leaves it to the broker."""
 
     def __init__(self, limits: Limits, now: Callable[[], float]) -> None:
         self._limits = limits
-        self._now = now
         self._connections: Counter[str] = Counter()
-        # In each the newest is at the end.
-        self._failures: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
-        self._tallies: OrderedDict[str, _Tally] = OrderedDict()
-        self._proved_s: OrderedDict[tuple[str, str], float] = OrderedDict()
+        most = limits.remembered_max
+        self._tries: Penalties[Hashable] = Penalties(
+            Penalty(limits.tries_free, limits.try_first_s, limits.try_most_s, limits.try_forgiven_s), most, now
+        )
+        self._guesses: Penalties[str] = Penalties(
+            Penalty(limits.guesses_free, limits.guess_first_s, limits.guess_most_s, limits.guess_forgiven_s), most, now
+        )
+        self._wrong: Remembered[bytes, bool] = Remembered(most)
+        self._key = secrets.token_bytes(32)
+        # Of each device at each address, the client ids under which it has been in.
+        self._proved: Remembered[tuple[str, str], tuple[str, ...]] = Remembered(most)
 
     def enter(self, address: str) -> Admission:
         """Count a connection and say what to do with it. `leave` must follow, whatever the answer."""
@@ -71,50 +68,30 @@ class Guard:
         if not self._connections[address]:
             del self._connections[address]
 
-    def is_throttled(self, address: str, device: str | None) -> bool:
+    def queue(self, address: str, device: str, client_id: str | None) -> Hashable:
+        """Return whose passwords are looked at one after the other, each knowing of the failures before it."""
+        return (address, device, client_id) if self._has_been_in(address, device, client_id) else address
+
+    def is_throttled(self, address: str, device: str, client_id: str | None) -> bool:
         """Whether the next password from there is not looked at yet."""
-        now = self._now()
-        if device is None:
-            return self._is_exhausted(address, now)
-        pair = (address, device)
-        if (failures := self._failures.get(pair)) is not None and now < failures.blocked_until_s:
-            return True
-        proved_s = self._proved_s.get(pair)
-        is_known = proved_s is not None and now - proved_s <= self._limits.proved_s
-        return not is_known and self._is_exhausted(address, now)
+        if self._has_been_in(address, device, client_id):
+            return self._tries.is_blocked((address, device, client_id))
+        return self._tries.is_blocked((address, device)) or self._guesses.is_blocked(address)
 
-    def succeeded(self, address: str, device: str) -> None:
+    def succeeded(self, address: str, device: str, client_id: str | None) -> None:
         """Remember who came in from where. Failures are not wiped: a guesser may own one good password."""
-        _put(self._proved_s, (address, device), self._now(), self._limits.remembered_max)
+        if client_id is not None:
+            known = [one for one in self._proved.get((address, device)) or () if one != client_id]
+            self._proved.put((address, device), (*known, client_id)[-_CLIENT_IDS_MAX:])
 
-    def failed(self, address: str, device: str | None) -> None:
+    def failed(self, address: str, device: str, client_id: str | None, password: bytes) -> None:
         """Count a failed log-in."""
-        now = self._now()
-        _put(self._tallies, address, _Tally(self._level(address, now) + 1, now), self._limits.remembered_max)
-        if device is None:
-            return
-        failures = self._failures.get((address, device))
-        if failures is None or now - failures.last_s > self._limits.failures_forgotten_s:
-            failures = _Failures(0, now, now)
-        failures.count += 1
-        failures.last_s = now
-        if (beyond := failures.count - self._limits.failures_free) > 0:
-            # The exponent is bounded: 2.0 ** 1024 would raise.
-            penalty_s = min(self._limits.penalty_first_s * 2.0 ** min(beyond - 1, 64), self._limits.penalty_max_s)
-            failures.blocked_until_s = now + penalty_s
-        _put(self._failures, (address, device), failures, self._limits.remembered_max)
+        is_known = self._has_been_in(address, device, client_id)
+        self._tries.count((address, device, client_id) if is_known else (address, device))
+        wrong = hashlib.blake2b(f"{address}/{device}/".encode() + password, key=self._key, digest_size=16).digest()
+        if not self._wrong.get(wrong):
+            self._guesses.count(address)
+        self._wrong.put(wrong, True)
 
-    def _is_exhausted(self, address: str, now: float) -> bool:
-        return self._level(address, now) > self._limits.address_failures_max - 1
-
-    def _level(self, address: str, now: float) -> float:
-        tally = self._tallies.get(address)
-        return 0 if tally is None else max(0, tally.level - (now - tally.at_s) / self._limits.address_forgiven_s)
-
-
-def _put(table: OrderedDict[_Key, _Value], key: _Key, value: _Value, most: int) -> None:
-    """Put a value at the end of a table, and forget the oldest when it grows beyond its limit."""
-    table[key] = value
-    table.move_to_end(key)
-    if len(table) > most:
-        table.popitem(last=False)
+    def _has_been_in(self, address: str, device: str, client_id: str | None) -> bool:
+        return client_id is not None and client_id in (self._proved.get((address, device)) or ())

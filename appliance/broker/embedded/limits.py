@@ -24,21 +24,21 @@ class Limits:
     connect_s: float = 5.0
     # One argon2 check takes 0.2 s of CPU on the box: 100 tills at once are through 4 cores in 5 s, 2 in 10 s.
     authenticate_s: float = 30.0
-    # Mistypes of one device that cost nothing, counted for `failures_forgotten_s`; then 1 s, doubling to a minute for
-    # each further one. A person corrects a typing error in a minute, and a guesser gets 1,440 tries a day.
-    failures_free: int = 5
-    penalty_first_s: float = 1.0
-    penalty_max_s: float = 60.0
-    failures_forgotten_s: float = 600.0
-    # Failures of one address, whatever names it tried, and after how long each is forgiven. A till that never stops
-    # trying an old password has 12 looked at in its first two minutes and then one a minute, so that three of them
-    # behind one router keep no newcomer out. A guesser with a new name for every try gets 4,320 a day.
-    address_failures_max: int = 40
-    address_forgiven_s: float = 20.0
-    # A device that logged in this lately from the same address does not mind what others do there: a long weekend.
-    proved_s: float = 4 * 86_400.0
-    # Devices and addresses that are remembered for all this, about 200 bytes each; the longest quiet one is forgotten
-    # first.
+    # Mistypes of one device that cost nothing; then 1 s, doubling to a minute for each further one. A person corrects a
+    # typing error in a minute, and a till that never stops trying an old password costs one check in each.
+    tries_free: int = 5
+    try_first_s: float = 1.0
+    try_most_s: float = 60.0
+    try_forgiven_s: float = 120.0
+    # Different wrong passwords of one address, whatever names they were for; a till with an old one makes one. 20 are
+    # a whole shop's typing errors after a change of password. A guesser gets 27 in the first 20 minutes, and then one
+    # in ten: 170 on the first day, 144 on each further one. Who stops is forgiven all in 9 hours.
+    guesses_free: int = 20
+    guess_first_s: float = 10.0
+    guess_most_s: float = 600.0
+    guess_forgiven_s: float = 1200.0
+    # Devices, addresses and wrong passwords that are remembered for all this, about 200 bytes each; the longest quiet
+    # one is forgotten first.
     remembered_max: int = 4096
 
     # Reading. The contract says that keep-alive is at most 60 s; MQTT allows half of it again.

@@ -5,6 +5,8 @@ amqtt a wrong password kicked the till whose client id it named), and costs no m
 """
 
 import asyncio
+from collections.abc import Hashable
+from weakref import WeakValueDictionary
 
 from amqtt.mqtt.connack import (
     BAD_USERNAME_PASSWORD,
@@ -54,32 +56,36 @@ class Login:
         self._authenticator = authenticator
         self._guard = guard
         self._limits = limits
+        self._turns: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
 
     async def check(self, connect: ConnectPacket, address: str) -> str:
         """Return the device that a CONNECT has proved to be. Raises Refused."""
         if (connect.proto_name, connect.proto_level) != _MQTT_3_1_1:
             raise Refused(UNACCEPTABLE_PROTOCOL_VERSION, "only MQTT 3.1.1 is spoken here")
-        # A name with "_" is the coordinator's own; an anonymous client has none.
-        device = connect.username if connect.username is not None and is_name(connect.username) else None
-        if self._guard.is_throttled(address, device):
-            raise Refused(SERVER_UNAVAILABLE, "too many failed log-ins from this address")
-        if device is None or connect.password is None:
-            self._guard.failed(address, device)
+        # A name with "_" is the coordinator's own; an anonymous client has none. Neither is a guess at anything.
+        if connect.username is None or not is_name(connect.username) or connect.password is None:
             raise Refused(BAD_USERNAME_PASSWORD, "the user name is no device's, or there is no password")
         if connect.client_id_is_random and not connect.clean_session_flag:
             raise Refused(IDENTIFIER_REJECTED, "a session without a client id cannot be kept")
+        client_id = None if connect.client_id_is_random else connect.client_id
+        await self._check_password(address, connect.username, client_id, connect.password.encode())
+        if connect.will_flag:
+            self._check_will(connect, connect.username)
+        return connect.username
+
+    async def _check_password(self, address: str, device: str, client_id: str | None, password: bytes) -> None:
+        # One at a time: a hundred guesses that came at once would all be looked at before the first one has failed.
+        turn = self._turns.setdefault(self._guard.queue(address, device, client_id), asyncio.Lock())
         try:
-            async with asyncio.timeout(self._limits.authenticate_s):
-                good = await self._authenticator.authenticate(device, connect.password.encode())
+            async with asyncio.timeout(self._limits.authenticate_s), turn:
+                if self._guard.is_throttled(address, device, client_id):
+                    raise Refused(SERVER_UNAVAILABLE, "too many failed log-ins from this address")
+                if not await self._authenticator.authenticate(device, password):
+                    self._guard.failed(address, device, client_id, password)
+                    raise Refused(BAD_USERNAME_PASSWORD, "the password is wrong")
+                self._guard.succeeded(address, device, client_id)
         except TimeoutError as error:
             raise Refused(SERVER_UNAVAILABLE, "the password could not be checked in time") from error
-        if not good:
-            self._guard.failed(address, device)
-            raise Refused(BAD_USERNAME_PASSWORD, "the password is wrong")
-        self._guard.succeeded(address, device)
-        if connect.will_flag:
-            self._check_will(connect, device)
-        return device
 
     def _check_will(self, connect: ConnectPacket, device: str) -> None:
         if connect.will_topic != self._topics.device(device, Channel.STATE):
