@@ -98,7 +98,7 @@ class Shop:
         printing: PrintRules | None = None,
         boot: str = "one boot",
     ) -> None:
-        self._printing = printing or PrintRules()
+        self.printing = printing or PrintRules()
         self.directory = directory
         self.clock = Clock()
         self.boot = boot
@@ -124,7 +124,7 @@ class Shop:
             projection=Projection(self.topics, self.reader),
             link=self.link,
             clock=self.clock,
-            printing=self._printing,
+            printing=self.printing,
             reserve_ms=RESERVE_MS,
         )
 

@@ -55,7 +55,7 @@ def handlers(
     return {
         "printers": printers,
         "print-queue": queue,
-        "print-retry": lambda request: change(Retry(int(request["job"]))),
+        "print-retry": lambda request: change(Retry(int(request["job"]), str(request["on"]))),
         "print-cancel": lambda request: change(Cancel(int(request["job"]))),
         "print-test": lambda request: change(SamplePage(str(request["printer"]))),
         "status": status,

@@ -79,7 +79,7 @@ def list_printers(as_json: AsJson = False, config: Config = None) -> None:
 
 @app.command()
 def queue(as_json: AsJson = False, config: Config = None) -> None:
-    """Show the sheets that wait, those that were skipped as too old, and those of which nobody knows.
+    """Show the sheets that wait, those that were skipped or given up, and those of which nobody knows.
 
     Example: stock-coordinator printer queue
     """
@@ -87,14 +87,21 @@ def queue(as_json: AsJson = False, config: Config = None) -> None:
 
 
 @app.command()
-def retry(job: Job, config: Config = None) -> None:
-    """Print a sheet that was skipped, cancelled, or given up in doubt; of the last, a copy that says so."""
-    list(_asked(config, "print-retry", job=job))
+def retry(
+    job: Job,
+    on: Annotated[str, typer.Option(metavar="PRINTER", help="On another printer than its own.")] = "",
+    config: Config = None,
+) -> None:
+    """Print a sheet that was skipped, cancelled, or given up; of one in doubt, a copy that says so.
+
+    With --on also one that waits, so that no guest waits for a printer that is broken or gone.
+    """
+    list(_asked(config, "print-retry", job=job, on=on))
 
 
 @app.command()
 def cancel(job: Job, config: Config = None) -> None:
-    """Do not print a sheet that waits."""
+    """Do not print a sheet that waits, or was skipped or given up."""
     list(_asked(config, "print-cancel", job=job))
 
 

@@ -15,7 +15,7 @@ from appliance.stock.operation import PrintCopy, Receipt
 
 
 class JobState(StrEnum):
-    """queued → printing → confirmed, fenced, delivered or doubtful; cancelled and skipped-stale come from queued."""
+    """queued → printing → confirmed, fenced, delivered or doubtful; cancelled, skipped-stale and failed from queued."""
 
     QUEUED = "queued"
     PRINTING = "printing"
@@ -25,6 +25,7 @@ class JobState(StrEnum):
     DOUBTFUL = "doubtful"
     CANCELLED = "cancelled"
     SKIPPED_STALE = "skipped-stale"
+    FAILED = "failed"
 
 
 class PrintOn(StrEnum):
@@ -121,9 +122,10 @@ class Printer:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The first byte is about to leave. Refused when the job is no longer queued, or has become stale."""
+    """The first byte is about to leave. Refused when the job no longer waits for this printer, or has become stale."""
 
     job: int
+    printer: str
     marker: str
 
 
@@ -137,10 +139,18 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
-    """A person wants a job printed that was not, or nobody knows."""
+class Unmade:
+    """The job's sheet cannot be made, by a fault of our own, which is about to end the process."""
 
     job: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A person wants a job printed that was not, or nobody knows. on: another printer than its own; "" is its own."""
+
+    job: int
+    on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +189,7 @@ class Look:
     """Time has passed: what waits has become older."""
 
 
-JobChange = Begin | End | Retry | Cancel | SamplePage | Seen | Installed | Look
+JobChange = Begin | End | Unmade | Retry | Cancel | SamplePage | Seen | Installed | Look
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------

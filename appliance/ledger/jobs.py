@@ -25,6 +25,7 @@ from appliance.contract.paper import (
     Retry,
     SamplePage,
     Seen,
+    Unmade,
     Wanted,
 )
 from appliance.ledger.history import Sql
@@ -35,12 +36,18 @@ from appliance.stock.operation import Status
 COPIES_MAX = 3
 """Copies of one sheet that are made without a person: a printer that loses four in a row will lose the fifth."""
 
+FAILURES_MAX = 2
+"""How often a sheet may end the process, so that one that cannot be made stops the others no longer than that."""
+
 _JOB = (
-    "SELECT print_job.id, printer, receipt.receipt, print_job.device, print_job.state, reason, skus, headings, "
-    "attempts, copy_of, queued_ms FROM print_job LEFT JOIN receipt ON receipt.id = print_job.receipt"
+    "SELECT print_job.id, print_job.printer, receipt.receipt, print_job.device, print_job.state, CASE WHEN "
+    "print_job.state = 'queued' AND printer.printer IS NULL THEN 'its printer is not set up any more: retry it on "
+    "another one, or cancel it' ELSE print_job.reason END, skus, headings, attempts, copy_of, queued_ms FROM print_job "
+    "LEFT JOIN receipt ON receipt.id = print_job.receipt LEFT JOIN printer ON printer.printer = print_job.printer"
 )
-_OPEN = """print_job.state IN ('queued', 'printing', 'skipped-stale') OR (print_job.state = 'doubtful'
+_OPEN = """print_job.state IN ('queued', 'printing', 'skipped-stale', 'failed') OR (print_job.state = 'doubtful'
     AND NOT EXISTS (SELECT 1 FROM print_job copy WHERE copy.copy_of = print_job.id))"""
+_FAILED_REASON = "its sheet cannot be made, by a fault of this program: a retry tries it anew, best after an update"
 _STALE_REASON = "it was too old to be printed unasked: a retry prints it"
 
 
@@ -60,24 +67,25 @@ class Jobs:
         what = (receipt, device, wanted.rev, wanted.before_rev, skus, _texts(wanted.headings))
         self._insert(wanted.printer, what, copy_of=None, copies=0, stale_at_ms=stale_at_ms)
 
-    def cancel(self, receipt: int) -> None:
-        """A receipt was cancelled: what has not begun is not printed."""
-        for (job,) in self._sql(
-            "SELECT id FROM print_job WHERE receipt = ? AND state = 'queued'", (receipt,)
-        ).fetchall():
-            self._set(job, JobState.CANCELLED, "the receipt was cancelled")
+    def cancel(self, receipt: int) -> list[Raised | Cleared]:
+        """A receipt was cancelled: what has not begun is not printed. Returns what a person is told now."""
+        waiting = "SELECT id FROM print_job WHERE receipt = ? AND state IN ('queued', 'failed')"
+        jobs = [job for (job,) in self._sql(waiting, (receipt,)).fetchall()]
+        return [alert for job in jobs for alert in self._end_waiting(job, "the receipt was cancelled")]
 
     def change(self, change: JobChange) -> tuple[str, list[Raised | Cleared]]:
         """Do what the spool or a person says; return why it is not done ("" when it is), and what a person is told."""
         match change:
-            case Begin(job, marker):
-                return self._begin(job, marker), []
+            case Begin(job, printer, marker):
+                return self._begin(job, printer, marker), []
             case End(job, state, reason):
                 return "", self._end(job, state, reason)
-            case Retry(job):
-                return self._retry(job)
+            case Unmade(job):
+                return "", self._fail(job)
+            case Retry(job, on):
+                return self._retry(job, on)
             case Cancel(job):
-                return self._cancel(job), []
+                return self._cancel(job)
             case SamplePage(printer):
                 return self._test(printer), []
             case Seen(printer, state, reason, is_paper_low):
@@ -87,10 +95,7 @@ class Jobs:
                 )
                 self._printers[printer] = None
             case Installed(printers):
-                self._sql("DELETE FROM printer")
-                for printer in printers:
-                    self._sql("INSERT INTO printer VALUES (?, 'unknown', '', 0, ?)", (printer, self._now_ms))
-                    self._printers[printer] = None
+                return "", self._install(printers)
             case Look():
                 self._printers |= {one.printer: None for one in self._reader.printers(self._now_ms) if one.queued}
         return "", []
@@ -105,10 +110,29 @@ class Jobs:
 
     # --- the state machine --------------------------------------------------------------------------------------------
 
-    def _begin(self, job: int, marker: str) -> str:
-        state, stale_at_ms = self._sql("SELECT state, stale_at_ms FROM print_job WHERE id = ?", (job,)).get
+    def _install(self, printers: Iterable[str]) -> list[Raised | Cleared]:
+        """Know the printers of this run, and tell of those that are gone, and of what still waits for them."""
+        before = {printer for (printer,) in self._sql("SELECT printer FROM printer").fetchall()}
+        self._sql("DELETE FROM printer")
+        for printer in printers:
+            self._sql("INSERT INTO printer VALUES (?, 'unknown', '', 0, ?)", (printer, self._now_ms))
+            self._printers[printer] = None
+        said: list[Raised | Cleared] = []
+        for job, printer in self._sql("SELECT id, printer FROM print_job WHERE state = 'printing'").fetchall():
+            if not self._is_installed(printer):
+                said += self._end(job, JobState.DOUBTFUL, "the box stopped in the middle of it")
+        waiting = self._sql("SELECT DISTINCT printer FROM print_job WHERE state = 'queued'").fetchall()
+        left = before | {printer for (printer,) in waiting}
+        return said + [alert for printer in sorted(left) for alert in self._missed(printer)]
+
+    def _begin(self, job: int, printer: str, marker: str) -> str:
+        state, of_printer, stale_at_ms = self._sql(
+            "SELECT state, printer, stale_at_ms FROM print_job WHERE id = ?", (job,)
+        ).get
         if state != JobState.QUEUED:
             return f"job {job} is {state}"
+        if of_printer != printer:
+            return f"job {job} is now the printer {of_printer}'s"
         if self._is_stale(stale_at_ms):
             self._set(job, JobState.SKIPPED_STALE, _STALE_REASON)
             return f"job {job} is stale"
@@ -132,44 +156,60 @@ class Jobs:
         self._copy(job, copies + 1, stale_at_ms)
         return []
 
-    def _retry(self, job: int) -> tuple[str, list[Raised | Cleared]]:
+    def _fail(self, job: int) -> list[Raised | Cleared]:
+        """A sheet has ended the process. The next time it is set aside, for the others wait behind it."""
+        self._sql("UPDATE print_job SET failures = failures + 1 WHERE id = ?", (job,))
+        failures = self._sql("SELECT failures FROM print_job WHERE id = ?", (job,)).get
+        found = self._job(job)
+        if failures < FAILURES_MAX or found.state is not JobState.QUEUED:
+            return []
+        self._set(job, JobState.FAILED, _FAILED_REASON)
+        return [] if found.receipt is None else [alerts.print_failed(found.printer, job, found.receipt, _FAILED_REASON)]
+
+    def _retry(self, job: int, on: str) -> tuple[str, list[Raised | Cleared]]:
         row = self._sql(
-            "SELECT print_job.state, receipt.state FROM print_job LEFT JOIN receipt ON receipt.id = print_job.receipt "
-            "WHERE print_job.id = ?",
+            "SELECT print_job.state, printer, receipt.state FROM print_job "
+            "LEFT JOIN receipt ON receipt.id = print_job.receipt WHERE print_job.id = ?",
             (job,),
         ).get
         if row is None:
             return f"there is no job {job}", []
-        state, receipt_state = row
+        state, printer, receipt_state = row
         if receipt_state == Status.CANCELLED:
             return f"job {job} is of a receipt that was cancelled", []
+        if not self._is_installed(on or printer):
+            return f"there is no printer {on or printer!r}: retry job {job} on another one (--on)", []
         match JobState(state):
-            case JobState.CANCELLED | JobState.SKIPPED_STALE:
-                self._begin_to_wait(self._job(job).printer)
-                self._sql("UPDATE print_job SET stale_at_ms = NULL, queued_ms = ? WHERE id = ?", (self._now_ms, job))
-                self._set(job, JobState.QUEUED, "", has_moved=False)
-                return "", []
+            case JobState.QUEUED if on not in ("", printer):
+                self._queue_anew(job, on)
+                return "", self._missed(printer)
+            case JobState.CANCELLED | JobState.SKIPPED_STALE | JobState.FAILED:
+                self._queue_anew(job, on or printer)
+                return "", [Cleared("printer", alerts.print_job(job))]
             case JobState.DOUBTFUL:
                 if (copy := self._copied_by(job)) is not None:
                     return f"job {job} is repeated by job {copy}", []
-                self._copy(job, 1, None)
+                self._copy(job, 1, None, on=on)
                 return "", [Cleared("printer", alerts.print_job(job))]
             case JobState.QUEUED | JobState.PRINTING:
                 return f"job {job} waits for its printer already", []
             case _:
                 return f"job {job} is printed: ask for a copy of its receipt", []
 
-    def _cancel(self, job: int) -> str:
+    def _cancel(self, job: int) -> tuple[str, list[Raised | Cleared]]:
         state = self._sql("SELECT state FROM print_job WHERE id = ?", (job,)).get
         if state is None:
-            return f"there is no job {job}"
-        if state not in (JobState.QUEUED, JobState.SKIPPED_STALE):
-            return f"job {job} is {state}: only what waits can be cancelled"
-        self._set(job, JobState.CANCELLED, "a person cancelled it")
-        return ""
+            return f"there is no job {job}", []
+        if state not in (JobState.QUEUED, JobState.SKIPPED_STALE, JobState.FAILED):
+            return f"job {job} is {state}: only what waits can be cancelled", []
+        return "", self._end_waiting(job, "a person cancelled it")
+
+    def _end_waiting(self, job: int, reason: str) -> list[Raised | Cleared]:
+        self._set(job, JobState.CANCELLED, reason)
+        return [Cleared("printer", alerts.print_job(job)), *self._missed(self._job(job).printer)]
 
     def _test(self, printer: str) -> str:
-        if self._sql("SELECT 1 FROM printer WHERE printer = ?", (printer,)).get is None:
+        if not self._is_installed(printer):
             return f"there is no printer {printer!r}"
         self._insert(printer, (None, "", None, None, None, "[]"), copy_of=None, copies=0, stale_at_ms=None)
         return ""
@@ -179,12 +219,14 @@ class Jobs:
         row = self._sql("SELECT id FROM print_job WHERE copy_of = ?", (job,)).fetchone()
         return None if row is None else int(row[0])
 
-    def _copy(self, job: int, copies: int, stale_at_ms: int | None) -> None:
+    def _copy(self, job: int, copies: int, stale_at_ms: int | None, on: str = "") -> None:
         printer, *what, headings = self._sql(
             "SELECT printer, receipt, device, revision, before, skus, headings FROM print_job WHERE id = ?", (job,)
         ).get
         kept = [heading for heading in orjson.loads(headings) if heading != REPEAT]
-        self._insert(printer, (*what, _texts((*kept, REPEAT))), copy_of=job, copies=copies, stale_at_ms=stale_at_ms)
+        self._insert(
+            on or printer, (*what, _texts((*kept, REPEAT))), copy_of=job, copies=copies, stale_at_ms=stale_at_ms
+        )
 
     def _insert(
         self, printer: str, what: tuple[Any, ...], *, copy_of: int | None, copies: int, stale_at_ms: int | None
@@ -195,7 +237,8 @@ class Jobs:
             self._begin_to_wait(printer)
         self._sql(
             "INSERT INTO print_job (printer, receipt, device, revision, before, skus, headings, state, reason, "
-            "attempts, copy_of, copies, queued_ms, stale_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
+            "attempts, failures, copy_of, copies, queued_ms, stale_at_ms) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?)",
             (
                 printer,
                 *what,
@@ -209,6 +252,30 @@ class Jobs:
         )
         self._changed[self._sql("SELECT last_insert_rowid()").get] = None
         self._printers[printer] = None
+
+    def _queue_anew(self, job: int, printer: str) -> None:
+        """A person wants the job: it waits from now on, and never becomes stale."""
+        self._begin_to_wait(printer)
+        self._sql(
+            "UPDATE print_job SET printer = ?, failures = 0, stale_at_ms = NULL, queued_ms = ? WHERE id = ?",
+            (printer, self._now_ms, job),
+        )
+        self._set(job, JobState.QUEUED, "", has_moved=False)
+
+    def _missed(self, printer: str) -> list[Raised | Cleared]:
+        """Return what a person is told of a printer that is gone: that sheets wait for it, or that none does any more.
+
+        Of a printer that there is the coordinator says it.
+        """
+        self._printers[printer] = None
+        if self._is_installed(printer):
+            return []
+        gone = alerts.printer_gone(printer)
+        waits = self._sql("SELECT 1 FROM print_job WHERE printer = ? AND state = 'queued' LIMIT 1", (printer,)).get
+        return [Cleared(gone.kind, gone.subject) if waits is None else gone]
+
+    def _is_installed(self, printer: str) -> bool:
+        return self._sql("SELECT 1 FROM printer WHERE printer = ?", (printer,)).get is not None
 
     def _begin_to_wait(self, printer: str) -> None:
         """A queue that was empty begins to wait now."""
@@ -240,7 +307,8 @@ class JobReader:
     def next(self, printer: str) -> Job | None:
         """Return the first job of a printer's queue."""
         row = self._sql(
-            f"{_JOB} WHERE printer = ? AND print_job.state = 'queued' ORDER BY print_job.id LIMIT 1", (printer,)
+            f"{_JOB} WHERE print_job.printer = ? AND print_job.state = 'queued' ORDER BY print_job.id LIMIT 1",
+            (printer,),
         ).get
         return None if row is None else _read(row)
 

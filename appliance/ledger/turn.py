@@ -181,7 +181,8 @@ class Turn:
 
     def cancel_jobs(self, receipt: str) -> None:
         """Cancel a receipt's jobs that have not begun."""
-        self._jobs.cancel(self._receipts.number(receipt, ""))
+        for alert in self._jobs.cancel(self._receipts.number(receipt, "")):
+            self.put_alert(alert)
 
     def change_job(self, change: JobChange) -> str:
         """Do what the spool or a person says of a job; return why it is not done, "" when it is."""

@@ -10,10 +10,11 @@ A thread calls `step` and waits as long as it says. Nobody in the shop waits for
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Protocol
 
-from appliance.contract.paper import Begin, End, Job, JobChange, JobState, Material, Seen
+from appliance.contract.paper import Begin, End, Job, JobChange, JobState, Material, Seen, Unmade
 from appliance.printing.driver import Doubtful, NotReady, Printed
 from appliance.printing.status import PrinterState, PrinterStatus
 
@@ -91,7 +92,7 @@ class Spool:
         if job is None:
             self.show(self._driver.status())
             return IDLE_S
-        sheet = self._sheet(job, self._jobs.material(job.id))
+        sheet = self._made(job)
         marker = self._next_marker()
         try:
             printed = self._driver.send(sheet, marker.encode(), began=partial(self._began, job.id, marker))
@@ -114,8 +115,17 @@ class Spool:
             self._shown = status
             self._commit(Seen(self._printer, status.state.value, status.reason, status.paper_low))
 
+    def _made(self, job: Job) -> bytes:
+        """Return a job's sheet. A fault of our own ends the process; that it was this job's is written down first."""
+        material = self._jobs.material(job.id)
+        with ExitStack() as unless_made:
+            unless_made.callback(self._commit, Unmade(job.id))
+            sheet = self._sheet(job, material)
+            unless_made.pop_all()
+        return sheet
+
     def _began(self, job: int, marker: str) -> None:
-        if self._commit(Begin(job, marker)):
+        if self._commit(Begin(job, self._printer, marker)):
             raise _Withdrawn
 
     def _next_marker(self) -> str:

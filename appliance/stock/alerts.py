@@ -172,6 +172,22 @@ def printer_stuck(printer: str, state: str, reason: str) -> Raised:
     )
 
 
+def printer_gone(printer: str) -> Raised:
+    """Return the alert of `printer_stuck`, for a printer that is no longer set up."""
+    return printer_stuck(printer, "unknown", "it is not set up any more: retry them on another printer, or cancel them")
+
+
+def print_failed(printer: str, job: int, receipt: str, reason: str) -> Raised:
+    return Raised(
+        kind="printer",
+        subject=print_job(job),
+        summary=f"Receipt {receipt} was not printed, by a fault of the box's own program: report it, with the log; "
+        f"with a newer program retry job {job}",
+        facts={"printer": printer, "job": job, "receipt": receipt, "reason": reason},
+        is_state=True,
+    )
+
+
 def print_given_up(printer: str, job: int, receipt: str, reason: str) -> Raised:
     return Raised(
         kind="printer",

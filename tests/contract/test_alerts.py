@@ -40,7 +40,9 @@ RAISED = [
     alerts.history_gap("A1", EPOCH),
     alerts.clock(),
     alerts.printer_stuck("main", "paper-out", "there is no paper"),
+    alerts.printer_gone("main"),
     alerts.print_given_up("main", 41, "R1", "the printer lost power"),
+    alerts.print_failed("main", 41, "R1", "its sheet cannot be made"),
 ]
 
 

@@ -158,7 +158,7 @@ class _Clerk:
     def _print(self) -> None:
         waiting = [job for job in self._shop.reader.jobs.queue() if job.state is JobState.QUEUED]
         for job in waiting[:2]:
-            if self._changed(Begin(job.id, "marker")):
+            if self._changed(Begin(job.id, job.printer, "marker")):
                 self._changed(End(job.id, self._chance.choice((JobState.CONFIRMED, JobState.DOUBTFUL))))
 
     def _changed(self, change: JobChange) -> bool:

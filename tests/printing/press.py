@@ -72,9 +72,8 @@ class Press:
         self, directory: Path, printing: PrintRules | None = None, driver: Callable[[str], Printing] | None = None
     ) -> None:
         self.shop = Shop(directory, printing=printing or rules())
-        self._printers = (printing or rules()).printers
-        self.drivers = {name: Scripted() for name in self._printers}
-        self._driver = driver or self.drivers.__getitem__
+        self.drivers: dict[str, Scripted] = {}
+        self._driver = driver or (lambda name: self.drivers[name])
         self._seqs: dict[str, int] = {}
         self.crash_on: Callable[[JobChange, bool], bool] = lambda change, is_committed: False
         self.begin()
@@ -85,6 +84,8 @@ class Press:
 
     def begin(self) -> None:
         """What a new process does before anything else."""
+        self._printers = self.shop.printing.printers
+        self.drivers = {name: Scripted() for name in self._printers} | self.drivers
         self.shop.coordinator.install_printers()
         self.shop.coordinator.turn()
         paper = Paper(48)
@@ -103,7 +104,9 @@ class Press:
         for spool in self.spools.values():
             spool.begin()
 
-    def restart(self) -> None:
+    def restart(self, printing: PrintRules | None = None) -> None:
+        """Start anew, with other rules where they are given."""
+        self.shop.printing = printing or self.shop.printing
         self.shop.restart()
         self.begin()
 
@@ -141,8 +144,8 @@ class Press:
         while self.step(printer) == 0:
             pass
 
-    def retry(self, job: int) -> str:
-        return self.commit(Retry(job))
+    def retry(self, job: int, on: str = "") -> str:
+        return self.commit(Retry(job, on))
 
     def cancel(self, job: int) -> str:
         return self.commit(Cancel(job))

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance.contract.paper import Begin, End, JobChange, SamplePage, Seen
+from appliance.contract.paper import Begin, End, Job, JobChange, Material, SamplePage, Seen
 from appliance.coordinator import STUCK_MS
 from appliance.printing.driver import Level
 from appliance.printing.jobs import PrintRules, Station
+from appliance.printing.sheets import Sheets
 from tests.printing.press import PAPER_OUT, READY, Crash, Press, doubt, line, rules, words
 
 MINUTE_MS = 60_000
@@ -380,3 +381,144 @@ def test_a_shop_may_wait_for_longer(tmp_path: Path) -> None:
     press.drain()
     assert len(press.driver.sheets) == 1
     press.stop()
+
+
+# --- a printer that is set up no more ---------------------------------------------------------------------------------
+
+BAR = rules(stations=(Station("bar"),))
+
+
+def test_what_waits_for_a_printer_that_is_gone_is_told_and_another_one_prints_it(press: Press) -> None:
+    press.driver.condition = PAPER_OUT
+    press.receipt("r-1")
+    press.receipt("r-2")
+    press.restart(BAR)
+    assert press.shop.alerts() == {"printer"}
+    assert [(job.printer, job.state) for job in press.jobs()] == [("main", "queued")] * 2
+    assert "not set up any more" in press.jobs()[0].reason
+    assert press.retry(1) == "there is no printer 'main': retry job 1 on another one (--on)"
+    assert press.retry(1, on="terrace") == "there is no printer 'terrace': retry job 1 on another one (--on)"
+    assert press.retry(1, on="bar") == ""
+    press.shop.clock.now_ms += 60 * MINUTE_MS
+    press.drain("bar")
+    assert "N-r-1" in press.drivers["bar"].sheets[0], "who demanded it waits for it"
+    assert press.shop.alerts() == {"printer"}, "one still waits"
+    assert press.cancel(2) == ""
+    assert (press.shop.alerts(), press.jobs()) == (set(), [])
+
+
+def test_a_printer_that_comes_back_prints_what_waited_for_it(press: Press) -> None:
+    press.driver.condition = PAPER_OUT
+    press.receipt("r-1")
+    press.restart(BAR)
+    press.driver.condition = READY
+    press.restart(rules())
+    assert (press.jobs()[0].reason, press.shop.alerts()) == ("", set())
+    press.drain()
+    assert "N-r-1" in press.driver.sheets[0]
+
+
+def test_a_stuck_printer_that_is_set_up_no_more_is_stuck_no_more(press: Press) -> None:
+    press.driver.condition = PAPER_OUT
+    press.receipt("r-1")
+    press.shop.clock.now_ms += STUCK_MS
+    press.shop.coordinator.look_at_printers()
+    press.shop.coordinator.turn()
+    assert press.shop.alerts() == {"printer"}
+    assert press.cancel(1) == ""
+    press.shop.clock.now_ms += 1
+    press.receipt("r-2")
+    press.shop.clock.now_ms += STUCK_MS
+    press.shop.coordinator.look_at_printers()
+    press.shop.coordinator.turn()
+    press.receipt("r-2", status="cancelled")
+    press.restart(BAR)
+    assert press.shop.alerts() == set()
+
+
+def test_what_a_printer_that_is_gone_had_begun_is_doubt_and_another_one_repeats_it(press: Press) -> None:
+    press.receipt("r-1")
+    press.crash_on = at(End, is_committed=False)
+    with pytest.raises(Crash):
+        press.drain()
+    press.crash_on = lambda change, is_committed: False
+    press.restart(BAR)
+    assert [(job.id, job.state) for job in press.jobs()] == [(2, "queued")]
+    assert press.retry(1, on="bar") == "job 1 is repeated by job 2"
+    assert press.shop.alerts() == {"printer"}
+    assert press.retry(2, on="bar") == ""
+    assert press.shop.alerts() == set()
+    press.drain("bar")
+    assert list(words(press.drivers["bar"].sheets[0])) == ["ПОВТОР"]
+
+
+def test_a_job_that_a_person_moves_away_at_the_last_moment_is_printed_once(tmp_path: Path) -> None:
+    press = Press(tmp_path, rules(stations=(Station("main"), Station("bar", frozenset({"bar"})))))
+    press.receipt("r-1")
+    moved: list[str] = []
+
+    def move(change: JobChange, is_committed: bool) -> bool:
+        if isinstance(change, Begin) and not is_committed and not moved:
+            moved.append("now")
+            assert press.retry(1, on="bar") == ""
+        return False
+
+    press.crash_on = move
+    press.drain("main")
+    press.drain("bar")
+    assert (len(press.drivers["main"].sheets), len(press.drivers["bar"].sheets)) == (0, 1)
+    press.stop()
+
+
+# --- a fault of our own -----------------------------------------------------------------------------------------------
+
+
+class Bug(Exception):
+    """A sheet that cannot be made."""
+
+
+def test_a_sheet_that_ends_the_process_twice_is_set_aside_and_the_others_come_out(
+    press: Press, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = Sheets.sheet
+
+    def sheet(sheets: Sheets, job: Job, material: Material) -> bytes:
+        if job.receipt == "r-1":
+            raise Bug
+        return make(sheets, job, material)
+
+    monkeypatch.setattr(Sheets, "sheet", sheet)
+    press.restart()
+    press.receipt("r-1")
+    press.receipt("r-2")
+    for _ in range(2):
+        with pytest.raises(Bug):
+            press.drain()
+        press.restart()
+    press.drain()
+    assert ["N-r-2" in printed for printed in press.driver.sheets] == [True]
+    [job] = press.jobs()
+    assert (job.receipt, job.state, press.shop.alerts()) == ("r-1", "failed", {"printer"})
+    assert "a fault of this program" in job.reason
+    monkeypatch.undo()
+    press.restart()
+    assert press.retry(1) == ""
+    press.drain()
+    assert "N-r-1" in press.driver.sheets[1], "what was on it is kept"
+    assert (press.jobs(), press.shop.alerts()) == ([], set())
+
+
+def test_a_receipt_that_is_cancelled_needs_no_sheet_that_cannot_be_made(
+    press: Press, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sheet(sheets: Sheets, job: Job, material: Material) -> bytes:
+        raise Bug
+
+    monkeypatch.setattr(Sheets, "sheet", sheet)
+    press.restart()
+    press.receipt("r-1")
+    for _ in range(2):
+        with pytest.raises(Bug):
+            press.drain()
+    press.receipt("r-1", status="cancelled")
+    assert (press.jobs(), press.shop.alerts()) == ([], set())

@@ -202,6 +202,7 @@ CREATE TABLE print_job (
     reason      TEXT NOT NULL,
     marker      TEXT,                     -- of its attempt
     attempts    INTEGER NOT NULL,
+    failures    INTEGER NOT NULL,         -- how often its sheet could not be made, by a fault of our own
     copy_of     INTEGER UNIQUE REFERENCES print_job, -- the doubtful job that this one repeats
     copies      INTEGER NOT NULL,         -- how many in its chain were made without a person
     queued_ms   INTEGER NOT NULL,         -- shop time
