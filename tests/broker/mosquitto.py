@@ -45,13 +45,15 @@ user root
 
 
 class Mosquitto:
-    """inflight_max: messages that it sends a client before it waits for a PUBACK; 0 is no limit."""
+    """inflight_max: messages that it sends a client before it waits for a PUBACK; 0 is no limit. acl: its ACL file."""
 
-    def __init__(self, folder: Path, port: int, *, inflight_max: int = 0) -> None:
+    def __init__(
+        self, folder: Path, port: int, *, inflight_max: int = 0, acl: str = acl_file(Topics(SHOP), COORDINATOR)
+    ) -> None:
         self.address = ("127.0.0.1", port)
         self._configuration = folder / "conf"
         self._configuration.write_text(configuration(folder, port, inflight_max))
-        (folder / "acl").write_text(acl_file(Topics(SHOP), COORDINATOR))
+        (folder / "acl").write_text(acl)
         passwords = folder / "passwords"
         passwords.write_text("".join(f"{user}:{PASSWORD}\n" for user in (COORDINATOR, *DEVICES)))
         subprocess.run([installed("mosquitto_passwd"), "-U", str(passwords)], check=True)
