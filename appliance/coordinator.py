@@ -20,7 +20,7 @@ from threading import Event
 from appliance.contract import messages, paper
 from appliance.contract.delivery import Channel, Delivery
 from appliance.contract.limits import HEAD_BYTES, OPERATIONS_MAX, PAYLOAD_MAX
-from appliance.contract.messages import BadQuery, Query, Refusal, Row, What
+from appliance.contract.messages import Alert, BadQuery, Query, Refusal, Row, What
 from appliance.contract.operations import (
     Head,
     Message,
@@ -53,6 +53,9 @@ TURN_BYTES = 64 * 1024
 
 EXPIRY_LOOK_MS = 60_000
 """How often open receipts are looked through; a reservation lasts for hours."""
+
+ROOM_MIN_BYTES = 256 * 1024 * 1024
+"""Room on the disk below which a person is told: a receipt of ten lines took 1,966 bytes, so a month of 5,000 a day."""
 
 STUCK_MS = 60_000
 """A queue that does not move for so long needs a person: the longest sheet prints in seconds."""
@@ -123,6 +126,8 @@ class Coordinator:
         self._reserve_ms = reserve_ms
         self._expired_ms = clock.shop_ms()
         self._rev = store.last_rev
+        self._has_room: bool | None = None
+        self._disk_fault: Alert | None = None
         self.has_inbox = Event()
         self.has_questions = Event()
         """Set when there is something for `turn`, or for `answer`. Whoever waits clears it, and only then calls."""
@@ -350,8 +355,7 @@ class Coordinator:
         for sku, rev, details in changed.items:
             self._link.publish(self._topics.item(sku), messages.item(sku, rev, details), retain=True)
         for alert in changed.alerts:
-            payload = messages.alert(alert) if alert.status == "active" else b""
-            self._link.publish(self._topics.alert(alert.alert), payload, retain=True)
+            self._say_alert(alert)
         for job in changed.jobs:
             self._say_job(job)
         for printer in changed.printers:
@@ -360,6 +364,10 @@ class Coordinator:
             self._link.publish(self._topics.changes, part, retain=False)
         for (device, epoch), reply in replies.items():
             self._reply(device, epoch, reply)
+
+    def _say_alert(self, alert: Alert) -> None:
+        payload = messages.alert(alert) if alert.status == "active" else b""
+        self._link.publish(self._topics.alert(alert.alert), payload, retain=True)
 
     def _say_job(self, job: Job) -> None:
         if job.receipt is not None:
@@ -386,6 +394,42 @@ class Coordinator:
                 self._link.publish(topic, messages.ack(ack, refused=refused), retain=False)
         if reply.is_handshake:
             self.tick()
+
+    # --- the disk -----------------------------------------------------------------------------------------------------
+
+    def disk_fails(self, reason: str) -> None:
+        """Tell that nothing can be committed, and go on telling it to whoever asks until `disk_works`.
+
+        That alert alone is in no ledger, and may be told although it is not on the disk: it says nothing of the stock,
+        and a box that dies has lost no more than the news that it could write nothing down. Call it between turns.
+        """
+        raised = alerts.disk_fails(reason)
+        before = self._disk_fault
+        since_ms = before.since_ms if before else self._clock.wall_ms()
+        self._disk_fault = messages.first_alert(raised, since_ms, self._rev)
+        if self._disk_fault != before:
+            self._say_alert(self._disk_fault)
+
+    def disk_works(self) -> None:
+        """Tell that the disk has taken something again. Call it between turns."""
+        if self._disk_fault is not None:
+            gone = replace(self._disk_fault, status="cleared")
+            self._disk_fault = None
+            self._say_alert(gone)
+
+    def standing_alerts(self) -> list[Alert]:
+        """Return the alerts that stand and are in no ledger. May be called from any thread."""
+        fault = self._disk_fault
+        return [fault] if fault else []
+
+    def look_at_disk(self) -> None:
+        """Have a person told when the disk fills up, while there is still room to write that down."""
+        # Once told it needs more to go, so that it does not come and go at the bound.
+        wanted_bytes = 2 * ROOM_MIN_BYTES if self._has_room is False else ROOM_MIN_BYTES
+        has_room = self._store.free_bytes() >= wanted_bytes
+        if has_room != self._has_room:
+            self._has_room = has_room
+            self.notice(alerts.DISK_HAS_ROOM if has_room else alerts.disk_fills(ROOM_MIN_BYTES))
 
     # --- said without being asked -------------------------------------------------------------------------------------
 

@@ -121,7 +121,7 @@ class Shop:
             speaker=messages.Coordinator(self.writer.ledger, self.run, "estimated", "0"),
             store=self.writer,
             pages=self.reader,
-            projection=Projection(self.topics, self.reader),
+            projection=Projection(self.topics, self.reader, lambda: self.coordinator.standing_alerts()),
             link=self.link,
             clock=self.clock,
             printing=self.printing,

@@ -86,10 +86,13 @@ async def serve(
         def rewrite(retained: set[str]) -> None:
             turns.rewrite(retained)
 
+        def projection() -> Projection:
+            return Projection(topics, read(), lambda: coordinator.standing_alerts())
+
         broker: Embedded | External
         if settings.broker.mode is Mode.EMBEDDED:
             password, new_password = _shop_password(settings, may_show=may_show_password)
-            broker = Embedded(settings, password, new_password, Projection(topics, read()), take)
+            broker = Embedded(settings, password, new_password, projection(), take)
         else:
             broker = External(settings, topics, speaker, take_over, take, rewrite)
         coordinator = Coordinator(
@@ -97,7 +100,7 @@ async def serve(
             speaker=speaker,
             store=writer,
             pages=read(),
-            projection=Projection(topics, read()),
+            projection=projection(),
             link=broker,
             clock=clock,
             printing=print_rules(settings),

@@ -61,7 +61,7 @@ def handlers(
         "status": status,
         "balance": lambda request: report.balances(reader, request.get("sku")),
         "explain": lambda request: report.history(reader, request["sku"]),
-        "alerts": lambda _: report.alerts(reader),
+        "alerts": lambda _: report.alerts(reader, coordinator.standing_alerts()),
         "acknowledge": acknowledge,
     }
 

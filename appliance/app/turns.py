@@ -70,11 +70,14 @@ class Turns:
             try:
                 taken = self._coordinator.turn()
                 if self._clock.shop_ms() - self._kept_ms >= KEEP_TIME_MS:
+                    self._writer.keep_time(self._clock.shop_ms(), synchronised_wall_ms())
                     self._kept_ms = self._clock.shop_ms()
-                    self._writer.keep_time(self._kept_ms, synchronised_wall_ms())
+                    self._coordinator.look_at_disk()
+                self._coordinator.disk_works()
                 return taken
             except DiskFault as fault:
                 log.error("disk fault=%r retry_s=%s", str(fault), wait_s)
+                self._coordinator.disk_fails(str(fault))
                 if self._stopping.wait(wait_s):
                     return 0  # Nobody was told that the rest is safe; its devices send it again.
         raise AssertionError("the waits have no end")

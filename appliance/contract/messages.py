@@ -15,6 +15,7 @@ from appliance.contract.fields import Fields, read_object
 from appliance.contract.limits import OPERATION_BYTES_MAX, PAYLOAD_MAX, QUERY_ID_MAX, QUERY_LIMIT_MAX, SEQ_MAX
 from appliance.contract.operations import is_epoch
 from appliance.contract.topics import check_sku
+from appliance.stock.alerts import Raised
 from appliance.stock.errors import Rejected
 from appliance.stock.quantity import format_qty
 from appliance.stock.stamps import rfc3339
@@ -367,6 +368,12 @@ class Alert:
     times: int
     summary: str
     facts: bytes
+
+
+def first_alert(raised: Raised, since_ms: int, rev: int) -> Alert:
+    """Return an alert as it stands when it is raised for the first time."""
+    facts = orjson.dumps(raised.facts)
+    return Alert(raised.alert, raised.kind, "active", since_ms, rev, 1, raised.summary, facts)
 
 
 def alert(of: Alert) -> bytes:

@@ -2,11 +2,15 @@
 
 The broker keeps none of them. The embedded one asks here when a device subscribes (100,000 retained SKUs inside it took
 90 to 875 MB), and for an external one the whole projection is written anew at each connection.
+
+One alert no ledger can hold: that its own disk takes nothing. Who tells it keeps it, and it is shown beside the rest.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 from appliance.contract import messages
+from appliance.contract.messages import Alert
 from appliance.contract.topics import Topics, decode_sku
 from appliance.ledger.reader import Reader
 
@@ -14,9 +18,11 @@ from appliance.ledger.reader import Reader
 class Projection:
     """The retained topics of one shop, read from its ledger. Only one thread at a time may use it."""
 
-    def __init__(self, topics: Topics, reader: Reader) -> None:
+    def __init__(self, topics: Topics, reader: Reader, standing: Callable[[], Iterable[Alert]]) -> None:
+        """standing: returns the alerts that stand and are in no ledger."""
         self._topics = topics
         self._reader = reader
+        self._standing = standing
 
     def matching(self, topic_filter: str) -> Iterator[tuple[str, bytes]]:
         """Walk the retained messages whose topics an MQTT filter matches, as (topic, payload).
@@ -56,7 +62,7 @@ class Projection:
             yield self._topics.item(_sku(level)), item
 
     def _alerts(self, level: str) -> Iterator[tuple[str, bytes]]:
-        for alert in self._reader.alerts():
+        for alert in chain(self._standing(), self._reader.alerts()):
             if level in ("+", alert.alert):
                 yield self._topics.alert(alert.alert), messages.alert(alert)
 

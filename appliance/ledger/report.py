@@ -4,13 +4,15 @@ A running coordinator answers with these over the control socket, and with the s
 ones from the ledger itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 import orjson
 
 from appliance.contract import messages
+from appliance.contract.messages import Alert
 from appliance.contract.paper import job_row
 from appliance.ledger.reader import Reader
 
@@ -37,6 +39,6 @@ def history(reader: Reader, sku: str) -> Iterator[dict[str, Any]]:
     return (orjson.loads(messages.entry(entry)) for entry in reader.explain(sku))
 
 
-def alerts(reader: Reader) -> Iterator[dict[str, Any]]:
-    """Walk the active alerts as on the wire (`messages.alert`)."""
-    return (orjson.loads(messages.alert(alert)) for alert in reader.alerts())
+def alerts(reader: Reader, standing: Iterable[Alert] = ()) -> Iterator[dict[str, Any]]:
+    """Walk the active alerts as on the wire (`messages.alert`). standing: those that are in no ledger."""
+    return (orjson.loads(messages.alert(alert)) for alert in chain(standing, reader.alerts()))

@@ -8,6 +8,7 @@ A turn keeps what it touches in memory (epochs, SKUs) and writes it once at its 
 one turn update its row once. Only one thread may use a Writer.
 """
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ class Writer:
 
         Raises LedgerError when it cannot be used, or belongs to another shop.
         """
+        self._directory = directory
         self._connection = open_database(directory / FILE_NAME, writable=True, vfs=vfs)
         self._words = Words(self._connection)
         with self._transaction():
@@ -112,6 +114,13 @@ class Writer:
     def may_announce(self, shop_ms: int) -> bool:
         """Whether a power cut now could not set shop time back behind this moment."""
         return shop_ms <= self._kept_ms + ANNOUNCED_AHEAD_MS
+
+    def free_bytes(self) -> int:
+        """Return how much room the ledger's disk has. Raises DiskFault when it does not say."""
+        try:
+            return shutil.disk_usage(self._directory).free
+        except OSError as error:
+            raise DiskFault(f"the ledger's disk failed: {error}") from error
 
     def ack(self, device: str, epoch: str) -> Ack:
         """Return the ack of an epoch as it is committed."""

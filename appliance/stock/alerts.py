@@ -113,6 +113,30 @@ def clock() -> Raised:
 
 CLOCK_SET = Cleared("clock", "box")
 
+
+def disk_fails(reason: str) -> Raised:
+    return Raised(
+        kind="disk",
+        subject="box",
+        summary=f"The box can write nothing down, so tills keep what they sell: make room on its disk, or replace it "
+        f"({reason})",
+        facts={"reason": reason},
+        is_state=True,
+    )
+
+
+def disk_fills(least_bytes: int) -> Raised:
+    return Raised(
+        kind="disk",
+        subject="room",
+        summary=f"The box's disk fills up: less than {least_bytes >> 20} MiB are free. Make room before it is full",
+        facts={"bytes": least_bytes},
+        is_state=True,
+    )
+
+
+DISK_HAS_ROOM = Cleared("disk", "room")
+
 # --- what receipts do -------------------------------------------------------------------------------------------------
 
 

@@ -39,6 +39,8 @@ RAISED = [
     alerts.fork("A1", EPOCH, (EPOCH,)),
     alerts.history_gap("A1", EPOCH),
     alerts.clock(),
+    alerts.disk_fails("database or disk is full"),
+    alerts.disk_fills(256 << 20),
     alerts.printer_stuck("main", "paper-out", "there is no paper"),
     alerts.printer_gone("main"),
     alerts.print_given_up("main", 41, "R1", "the printer lost power"),

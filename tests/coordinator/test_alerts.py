@@ -34,7 +34,9 @@ def _alert(shop: Shop, kind: str, subject: str = "milk") -> dict[str, Any] | Non
 
 
 def _projected(shop: Shop) -> list[tuple[str, bytes]]:
-    return list(Projection(shop.topics, shop.reader).matching(shop.topics.root + "alert/+"))
+    return list(
+        Projection(shop.topics, shop.reader, shop.coordinator.standing_alerts).matching(shop.topics.root + "alert/+")
+    )
 
 
 def _acknowledge(device: Device, kind: str, subject: str = "milk") -> None:

@@ -1,4 +1,6 @@
-"""A disk that may lose what was not synced: it records what SQLite writes, and makes what a power cut leaves.
+"""Disks to put under SQLite: one that may lose what was not synced, and one that fails when it is told to.
+
+The first records what SQLite writes, and makes what a power cut leaves:
 
     SQLite ──▶ Recorder (a VFS over the real files) ──▶ log of writes, truncations, syncs, names made and removed
                                                          │
@@ -135,6 +137,52 @@ def recorded(name: str, *, is_default: bool = False) -> Iterator[Recorder]:
             yield recorder
         finally:
             recorder.unregister()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What a disk suffers: the calls (`read`, `write`, `sync`) that fail, and how."""
+
+    error: apsw.Error
+    calls: frozenset[str]
+
+
+class Faulty(apsw.VFS):
+    """A VFS over the real one, which suffers `fault` while that is set."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, base=_REAL)
+        self.name = name
+        self.fault: Fault | None = None
+
+    def xOpen(self, name: apsw.URIFilename | str | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
+        return _FaultyFile(self, name, flags)
+
+    def strike(self, call: str) -> None:
+        if self.fault is not None and call in self.fault.calls:
+            raise self.fault.error
+
+
+class _FaultyFile(apsw.VFSFile):
+    def __init__(self, disk: Faulty, name: apsw.URIFilename | str | None, flags: list[int]) -> None:
+        super().__init__(_REAL, name, flags)
+        self._disk = disk
+
+    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
+        self._disk.strike("read")
+        return super().xRead(amount, offset)
+
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+        self._disk.strike("write")
+        super().xWrite(data, offset)
+
+    def xTruncate(self, newsize: int) -> None:  # noqa: N802
+        self._disk.strike("write")
+        super().xTruncate(newsize)
+
+    def xSync(self, flags: int) -> None:  # noqa: N802
+        self._disk.strike("sync")
+        super().xSync(flags)
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ def projection(tmp_path: Path) -> Iterator[Projection]:
     item = operation(2, type="item", qty=..., reason=..., name="Milk", unit="pcs", low="5")
     shop.say("till", message(operation(1, qty="1", reason="receive"), item))
     shop.say("A", message(operation(1, sku="+"), epoch="epoch-of-the-device-A"))
-    yield Projection(shop.topics, shop.reader)
+    yield Projection(shop.topics, shop.reader, shop.coordinator.standing_alerts)
     shop.stop()
 
 
