@@ -20,7 +20,7 @@ from threading import Event
 from appliance.contract import messages, paper
 from appliance.contract.delivery import Channel, Delivery
 from appliance.contract.limits import HEAD_BYTES, OPERATIONS_MAX, PAYLOAD_MAX
-from appliance.contract.messages import Alert, BadQuery, Query, Refusal, Row, What
+from appliance.contract.messages import Alert, BadQuery, Covered, Query, Refusal, Row, What
 from appliance.contract.operations import (
     Head,
     Message,
@@ -60,6 +60,9 @@ ROOM_MIN_BYTES = 256 * 1024 * 1024
 STUCK_MS = 60_000
 """A queue that does not move for so long needs a person: the longest sheet prints in seconds."""
 
+COVERED_BYTES = 256
+"""What one epoch that a backup covers counts for in a turn: it costs about what a sale does."""
+
 QUESTIONS_MAX = 1000
 """Queries that may wait. Twenty tills that come back at once ask twenty; beyond this a device is told `busy`."""
 
@@ -82,7 +85,7 @@ class _Change:
     verdict: str = ""
 
 
-Work = Delivery | _Order | _Change | Raised | Cleared
+Work = Delivery | _Order | _Change | Covered | Raised | Cleared
 """What one turn deals with."""
 
 
@@ -173,6 +176,10 @@ class Coordinator:
         if self.has_jobs:
             self.change_job(Look(), lambda verdict: None)
 
+    def cover(self, covered: Covered) -> None:
+        """Have a device told, in its next acks, how far the kept backups cover an epoch. Called from any thread."""
+        self._put(SHOP_DEVICE, covered, COVERED_BYTES)
+
     def notice(self, alert: Raised | Cleared) -> None:
         """Have an alert raised or cleared that no operation causes. May be called from any thread."""
         self._put(SHOP_DEVICE, alert, 0)
@@ -223,6 +230,8 @@ class Coordinator:
                 work.verdict = self._commit_own(turn, work.operation)
             case _Change():
                 work.verdict = turn.change_job(work.change)
+            case Covered():
+                turn.cover(work)
             case Raised() | Cleared():
                 turn.put_alert(work)
             case Delivery(size=size) if size > PAYLOAD_MAX:
@@ -317,7 +326,7 @@ class Coordinator:
             shown = turn.sheet(operation.body.receipt) if isinstance(operation.body, Receipt | PrintCopy) else None
             rev = turn.apply(device, epoch, head, operation, happened, outcome)
             stale_at_ms = self._printing.stale_at_ms(
-                happened.shop_ms, turn.now_ms, is_known=operation.stamp is None or run is not None
+                happened.shop_ms, turn.now_ms, is_known=operation.stamp is None or (run is not None and run.is_whole)
             )
             match operation.body:
                 case Receipt(status=Status.CANCELLED, receipt=receipt) if outcome.receipt is not None:

@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from appliance.contract.messages import Ack, Alert, Balance, Row
-from appliance.contract.operations import (
-    Head,
-)
+from appliance.contract.messages import Ack, Alert, Balance, Covered, Row
+from appliance.contract.operations import Head
 from appliance.contract.paper import Job, JobChange, Printer, Said, Sheet, Wanted
 from appliance.stock.alerts import Cleared, Raised
 from appliance.stock.errors import Rejected
@@ -46,7 +44,7 @@ class Printing(Protocol):
         ...
 
     def stale_at_ms(self, happened_ms: int, now_ms: int, *, is_known: bool) -> int:
-        """The shop time from which they are not printed unasked. is_known: whether the stamp's run is."""
+        """The shop time from which they are not printed unasked. is_known: whether the stamp's run is, whole."""
         ...
 
 
@@ -85,6 +83,7 @@ class Turn(View, Protocol):
     def reject(self, device: str, epoch: str, head: Head, error: Rejected) -> int: ...
     def repeat(self, device: str, epoch: str, head: Head, same_as: int) -> int: ...
     def fork(self, device: str, epoch: str, parents: tuple[str, ...]) -> None: ...
+    def cover(self, covered: Covered) -> None: ...
     def quarantine(self, device: str, reason: str, size: int, head: bytes) -> None: ...
     def put_alert(self, alert: Raised | Cleared) -> None: ...
     def sheet(self, receipt: str) -> Sheet | None: ...

@@ -123,6 +123,15 @@ class PreCheckSettings(BaseModel):
     template: Path | None = Field(default=None, description="the path of a TOML file")
 
 
+class BackupSettings(BaseModel):
+    """Copies of the ledger on a second medium."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dir: Path | None = Field(default=None, description="a directory on another disk than the ledger's")
+    keep: int = Field(default=7, ge=1, le=1000, description="how many copies are kept, 1 to 1000")
+
+
 class Settings(BaseSettings):
     """All settings. `password` is the shop's; absent or blank keeps the hash that the box has."""
 
@@ -137,6 +146,7 @@ class Settings(BaseSettings):
     broker: BrokerSettings = BrokerSettings()
     stock: StockSettings = StockSettings()
     precheck: PreCheckSettings = PreCheckSettings()
+    backup: BackupSettings = BackupSettings()
     printer: PrinterSettings | None = None
     printers: dict[TopicName, PrinterSettings] = Field(default={}, description="a table for each printer, by its name")
 

@@ -38,6 +38,7 @@ def test_no_turn_is_taken_before_the_broker_can_announce_it(
     monkeypatch.chdir(tmp_path)
     served = app.serve(
         load_settings(),
+        command=lambda *words: words,
         may_show_password=False,
         take_over=False,
         started=lambda _: os.kill(os.getpid(), signal.SIGTERM),

@@ -1,19 +1,16 @@
 """The day in the shop with real parts: a box as a process, real tills and their cables, on both brokers."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import apsw
 import orjson
 import paho.mqtt.client as mqtt
 import pytest
 
 from appliance.control import ask
-from appliance.ledger.database import FILE_NAME
 from appliance.stock.alerts import name
 from appliance.till import Till
 from appliance.till.outbox import Kept
@@ -125,19 +122,12 @@ class Live:
         self._put_up(clone, device, copy_outbox(self.tills[device].path, self._new_path()))
 
     def back_up(self) -> None:
-        with (
-            closing(apsw.Connection(str(self._ledger_file), flags=apsw.SQLITE_OPEN_READONLY)) as now,
-            closing(apsw.Connection(str(self._backup))) as copy,
-            copy.backup("main", now, "main") as backup,
-        ):
-            backup.step()
+        self.told("backup", "make", str(self._backup))
 
     def restore(self) -> None:
         assert self.box.stop() == 0
         wait_until(lambda: not any(till.is_connected for till in self.tills.values()))
-        for part in self.box.directory.glob(f"{FILE_NAME}*"):
-            part.unlink()
-        shutil.copyfile(self._backup, self._ledger_file)
+        self.told("backup", "restore", str(self._backup))
         self.box.start()
 
     def alerts(self) -> dict[str, dict[str, Any]]:
@@ -152,12 +142,8 @@ class Live:
         return done.stdout
 
     @property
-    def _ledger_file(self) -> Path:
-        return self.box.directory / FILE_NAME
-
-    @property
     def _backup(self) -> Path:
-        return self._directory / "an hour ago.db"
+        return self._directory / "an hour ago.backup"
 
     def _ledger(self) -> dict[str, tuple[str, str]]:
         return {row["sku"]: (row["on_hand"], row["reserved"]) for row in ask(self.box.directory, "balance")}

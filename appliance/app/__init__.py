@@ -4,6 +4,7 @@
     turns        the coordinator's commit turns; the only thread that writes the ledger
     answers      devices' queries
     print NAME   the spool of one printer
+    backups      has the ledger copied to a second medium
     control      commands on the Unix socket
 
 A part that fails by our own fault ends the process with an error, and systemd starts it anew: what was acknowledged is
@@ -11,20 +12,20 @@ on the disk, and what was not comes again. The disk's faults are retried, for th
 """
 
 import asyncio
-import fcntl
 import logging
 import secrets
 import signal
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from appliance import __version__
 from appliance.access.password import ShopPassword, make_password
+from appliance.app.backups import Backups, Command
 from appliance.app.brokers import Embedded, External, Started
 from appliance.app.commands import handlers
+from appliance.app.ownership import own
 from appliance.app.printers import Printer, print_rules
 from appliance.app.refusal import CannotStart
 from appliance.app.supervision import die_in_loop, start_part
@@ -35,6 +36,7 @@ from appliance.contract.delivery import Delivery
 from appliance.contract.topics import Topics
 from appliance.control import ControlServer
 from appliance.coordinator import Coordinator
+from appliance.ledger.medium import Medium
 from appliance.ledger.projection import Projection
 from appliance.ledger.reader import Reader
 from appliance.ledger.writer import Moment, Writer
@@ -52,10 +54,16 @@ _RUN_BYTES = 8
 
 
 async def serve(
-    settings: Settings, *, may_show_password: bool, take_over: bool, started: Callable[[Started], None]
+    settings: Settings,
+    *,
+    command: Command,
+    may_show_password: bool,
+    take_over: bool,
+    started: Callable[[Started], None],
 ) -> None:
     """Run one box until SIGTERM or SIGINT: stop taking, commit what was taken, ack it, say `offline`, and return.
 
+    command: makes a command line of the box's own, with these settings, of its words.
     may_show_password: whether `started` shows a person the password that a new shop gets; else one must be set.
     take_over: whether to start at an external broker although another coordinator of the shop is alive there.
     Raises CannotStart, or what a part of the box could not start or go on with.
@@ -66,7 +74,7 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     with ExitStack() as parts:
-        directory = _own(settings.data_dir, parts)
+        directory = own(settings.data_dir, parts)
         began_ms = boottime_ms()
         writer = Writer(directory, shop=settings.shop, new_ledger=str(uuid.uuid4()))
         parts.callback(writer.close)
@@ -111,7 +119,8 @@ async def serve(
         printers = [
             Printer(name, printer, settings, coordinator, read()) for name, printer in settings.all_printers.items()
         ]
-        control = ControlServer(directory, handlers(read(), settings, run, coordinator, clock))
+        backups = _backups(settings, command, coordinator, read, clock)
+        control = ControlServer(directory, handlers(read(), settings, run, coordinator, clock, backups))
 
         def opened(_: asyncio.Future[None]) -> None:
             log.info("online shop=%s ledger=%s run=%s rev=%d", settings.shop, writer.ledger, run, writer.last_rev)
@@ -122,6 +131,7 @@ async def serve(
         threads = [start_part("turns", turns.run), start_part("answers", answers.run)]
         coordinator.install_printers()
         print_threads = [start_part(f"print {printer.name}", printer.run) for printer in printers]
+        backup_threads = [start_part("backups", one.run) for one in backups]
         control.start()
         if settings.broker.mode is Mode.EMBEDDED:
             coordinator.say_online()  # To an external broker the rewrite says it, on every connection.
@@ -129,6 +139,10 @@ async def serve(
         await _tick_until(stopping, ended, coordinator)
         log.info("stopping")
         broker.pause()
+        for one in backups:
+            one.stop()
+        for thread in backup_threads:
+            await asyncio.to_thread(thread.join)
         for printer in printers:  # They have their last words committed, so they stop before the turns do.
             await asyncio.to_thread(printer.stop)
         for thread in print_threads:
@@ -155,22 +169,15 @@ async def _tick_until(stopping: asyncio.Event, ended: asyncio.Future[None], coor
     stopped.cancel()
 
 
-def _own(directory: Path, parts: ExitStack) -> Path:
-    """Make the data directory this process's own, for as long as it lives."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = parts.enter_context((directory / "lock").open("w"))
-    except OSError as error:
-        raise CannotStart(
-            f"{variable('data_dir')} is {str(directory)!r}: {error.strerror}: write a directory that this user may use"
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise CannotStart(
-            f"another coordinator runs with its data in {directory}: stop it, or set {variable('data_dir')}"
-        ) from error
-    return directory
+def _backups(
+    settings: Settings, command: Command, coordinator: Coordinator, read: Callable[[], Reader], clock: ShopClock
+) -> list[Backups]:
+    """Return what looks after the second medium, where there is to be one."""
+    if settings.backup.dir is None:
+        return []
+    medium = Medium(settings.backup.dir, settings.shop, settings.data_dir)
+    keep = settings.backup.keep
+    return [Backups(medium, keep=keep, command=command, coordinator=coordinator, reader=read(), clock=clock)]
 
 
 def _shop_password(settings: Settings, *, may_show: bool) -> tuple[ShopPassword, str | None]:

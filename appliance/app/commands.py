@@ -1,10 +1,11 @@
 """What the control socket answers to the commands that a person types."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from appliance import __version__
+from appliance.app.backups import Backups
 from appliance.app.orders import NotCommitted, Verdict, committed, within
 from appliance.clock import ShopClock
 from appliance.contract.paper import Cancel, JobChange, Retry, SamplePage, printer_row
@@ -19,7 +20,7 @@ ORDER_S = 20
 
 
 def handlers(
-    reader: Reader, settings: Settings, run: str, coordinator: Coordinator, clock: ShopClock
+    reader: Reader, settings: Settings, run: str, coordinator: Coordinator, clock: ShopClock, backups: Sequence[Backups]
 ) -> dict[str, Callable[[dict[str, Any]], Rows]]:
     """What the control socket answers; it asks from one thread."""
 
@@ -32,6 +33,7 @@ def handlers(
             "broker": settings.broker.mode,
             "port": settings.broker.port,
             **report.totals(reader),
+            "backup": next((one.row() for one in backups), None),
         }
 
     def acknowledge(request: dict[str, Any]) -> Rows:

@@ -1,6 +1,8 @@
 """`run`: the box itself, in the foreground; systemd and a person start it alike."""
 
 import asyncio
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -47,11 +49,23 @@ def run(config: Config = None, take_over: TakeOver = False) -> None:
     settings = settings_from(config)
     journal.set_up()
     try:
-        asyncio.run(serve(settings, may_show_password=not is_journal(), take_over=take_over, started=_welcome))
+        asyncio.run(
+            serve(
+                settings,
+                command=lambda *words: [sys.executable, "-m", "appliance", *words, *_config(config)],
+                may_show_password=not is_journal(),
+                take_over=take_over,
+                started=_welcome,
+            )
+        )
     except CannotListen as error:
         raise Failure(f"{error}; {variable('broker', 'port')} sets the port") from error
     except (CannotStart, TooFewDescriptors, ForeignRun, WrongVersion, ControlError, LedgerError, DiskFault) as error:
         raise Failure(str(error)) from error
+
+
+def _config(config: Path | None) -> list[str]:
+    return [] if config is None else ["--config", str(config)]
 
 
 def _welcome(box: Started) -> None:

@@ -161,6 +161,15 @@ class Ack:
     rejected_total: int
 
 
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """Through which operation of one epoch every kept backup has it: an ack's `safe` to be."""
+
+    device: str
+    epoch: str
+    seq: int
+
+
 _DETAIL_MAX = 200
 """Characters of a rejection's detail inside an ack, so that 32 stay a small message; `rejected` answers it whole."""
 

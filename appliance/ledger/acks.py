@@ -10,26 +10,23 @@ from appliance.contract.limits import REJECTED_WINDOW
 from appliance.contract.messages import Ack, Rejection
 from appliance.ledger.database import tag_to_text
 
-SAFE = 0
-"""What the oldest kept backup covers: nothing, so a device keeps all that it has sent."""
-
 
 def read_ack(connection: apsw.Connection, ledger: str, device: str, epoch: str) -> Ack:
     """Return the ack of a device's epoch; seq 0 and no tag when the ledger has never met it."""
     row = connection.execute(
-        "SELECT epoch.id, seq, tag, rejected FROM epoch JOIN device ON device.id = device "
+        "SELECT epoch.id, seq, tag, safe, rejected FROM epoch JOIN device ON device.id = device "
         "WHERE name = ? AND epoch.epoch = ?",
         (device, epoch),
     ).get
     if row is None:
-        return Ack(ledger, epoch, 0, None, SAFE, (), 0)
-    number, seq, tag, rejected = row
+        return Ack(ledger, epoch, 0, None, 0, (), 0)
+    number, seq, tag, safe, rejected = row
     return Ack(
         ledger=ledger,
         epoch=epoch,
         seq=seq,
         tag=tag_to_text(tag),
-        safe=SAFE,
+        safe=safe,
         rejected=_rejections(connection, number, seq) if rejected else (),
         rejected_total=rejected,
     )

@@ -62,7 +62,7 @@ def open_database(path: Path, *, writable: bool, vfs: str | None = None) -> apsw
         raise DiskFault(f"{path}: {error}: make room on the disk, or replace it") from error
     if writable:
         # At every start, for the one that made the file may have died before it got here.
-        _sync_directory(path.parent)
+        sync(path.parent)
     return connection
 
 
@@ -111,9 +111,9 @@ def _migrate(connection: apsw.Connection, path: Path) -> None:
             connection.pragma("user_version", number)
 
 
-def _sync_directory(directory: Path) -> None:
-    """Make a new file's name durable: without it a power cut brought back an old journal that truncated the file."""
-    handle = os.open(directory, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a file's content durable, or a directory's names: without it a cut brought back an old journal."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -13,9 +13,10 @@ from typing import Any
 import orjson
 
 from appliance.contract import messages, paper
-from appliance.contract.messages import Ack, Alert, Balance, Entry, Rejection, Row
+from appliance.contract.messages import Ack, Alert, Balance, Covered, Entry, Rejection, Row
 from appliance.contract.topics import SHOP_DEVICE
 from appliance.ledger.acks import read_ack
+from appliance.ledger.coverage import Stand, newly_covered
 from appliance.ledger.database import FILE_NAME, open_database, tag_to_text
 from appliance.ledger.history import History
 from appliance.ledger.jobs import JobReader
@@ -180,6 +181,11 @@ class Reader:
             ack = self.ack(device)
             if ack is not None:
                 yield device, ack
+
+    def newly_covered(self, kept: Iterable[Stand]) -> list[Covered]:
+        """Return the epochs of which every kept backup has more than devices have been told."""
+        with self._snapshot():
+            return newly_covered(self._sql, kept)
 
     def alerts(self) -> list[Alert]:
         """Return the active alerts."""

@@ -13,7 +13,7 @@ class Runs:
 
     def __init__(self, sql: Sql) -> None:
         self._sql = sql
-        self._known: dict[str, tuple[int | None, bool] | None] = {}
+        self._known: dict[str, tuple[int | None, bool, bool] | None] = {}
 
     def find(self, run: str, newest_rev: int) -> Run | None:
         """Return what is known of a run, None when it is none of this ledger's own.
@@ -25,14 +25,14 @@ class Runs:
         known = self._known[run]
         if known is None:
             return None
-        last_rev, is_measured = known
-        return Run(newest_rev if last_rev is None else last_rev, is_measured)
+        last_rev, is_measured, is_whole = known
+        return Run(newest_rev if last_rev is None else last_rev, is_measured, is_whole)
 
-    def _look_up(self, run: str) -> tuple[int | None, bool] | None:
-        """A run's last revision, None while it is under way, and whether it is measured."""
-        row = self._sql("SELECT id, is_measured FROM run WHERE run = ?", (run,)).get
+    def _look_up(self, run: str) -> tuple[int | None, bool, bool] | None:
+        """A run's last revision, None while it is under way, and whether it is measured and whole."""
+        row = self._sql("SELECT id, is_measured, is_whole FROM run WHERE run = ?", (run,)).get
         if row is None:
             return None
-        number, is_measured = row
+        number, is_measured, is_whole = row
         next_rev = self._sql("SELECT min(first_rev) FROM run WHERE id > ?", (number,)).get
-        return None if next_rev is None else next_rev - 1, bool(is_measured)
+        return None if next_rev is None else next_rev - 1, bool(is_measured), bool(is_whole)

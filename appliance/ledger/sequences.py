@@ -5,6 +5,7 @@ Part of a turn. An epoch that the turn touches stays in memory and is written on
 
 from dataclasses import dataclass
 
+from appliance.contract.messages import Covered
 from appliance.contract.operations import Head
 from appliance.ledger.database import tag_to_integer, tag_to_text
 from appliance.ledger.history import Sql
@@ -13,12 +14,13 @@ from appliance.stock.sequence import EpochState
 
 @dataclass(slots=True)
 class Epoch:
-    """A row of `epoch`. rejected: how many of its operations were."""
+    """A row of `epoch`. safe: through where backups cover it. rejected: how many of its operations were."""
 
     id: int
     device: int
     state: EpochState
     rejected: int
+    safe: int
     is_changed: bool = False
 
 
@@ -90,6 +92,17 @@ class Sequences:
         self._sql("UPDATE device SET epoch = ? WHERE id = ? AND epoch IS NOT ?", (into.id, into.device, into.id))
         return into
 
+    def cover(self, covered: Covered) -> None:
+        """Let devices be told that the kept backups cover an epoch this far.
+
+        It never goes back: what a device was told once it may have forgotten.
+        """
+        found = self.find(covered.device, covered.epoch)
+        if found is not None and found.safe < covered.seq:
+            assert covered.seq <= found.state.seq, "a backup covers nothing that its ledger does not have"
+            found.safe = covered.seq
+            found.is_changed = True
+
     def device(self, device: str) -> int:
         """Return a device's number, giving it one at its first operation."""
         if device not in self._devices:
@@ -101,22 +114,29 @@ class Sequences:
         for epoch in self._epochs.values():
             if epoch.is_changed:
                 self._sql(
-                    "UPDATE epoch SET seq = ?, tag = ?, is_closed = ?, rejected = ? WHERE id = ?",
-                    (epoch.state.seq, tag_to_integer(epoch.state.tag), epoch.state.closed, epoch.rejected, epoch.id),
+                    "UPDATE epoch SET seq = ?, tag = ?, is_closed = ?, rejected = ?, safe = ? WHERE id = ?",
+                    (
+                        epoch.state.seq,
+                        tag_to_integer(epoch.state.tag),
+                        epoch.state.closed,
+                        epoch.rejected,
+                        epoch.safe,
+                        epoch.id,
+                    ),
                 )
 
     def find(self, device: str, epoch: str) -> Epoch | None:
         found = self._epochs.get((device, epoch))
         if found is None:
             row = self._sql(
-                "SELECT epoch.id, device.id, seq, tag, is_closed, rejected FROM epoch "
+                "SELECT epoch.id, device.id, seq, tag, is_closed, rejected, safe FROM epoch "
                 "JOIN device ON device.id = device WHERE name = ? AND epoch.epoch = ?",
                 (device, epoch),
             ).get
             if row is None:
                 return None
-            number, device_number, seq, tag, is_closed, rejected = row
-            found = Epoch(number, device_number, EpochState(seq, tag_to_text(tag), bool(is_closed)), rejected)
+            number, device_number, seq, tag, is_closed, rejected, safe = row
+            found = Epoch(number, device_number, EpochState(seq, tag_to_text(tag), bool(is_closed)), rejected, safe)
             self._epochs[device, epoch] = found
         return found
 
@@ -124,7 +144,7 @@ class Sequences:
         found = self.find(device, epoch)
         if found is None:
             self._sql(
-                "INSERT INTO epoch (device, epoch, seq, is_closed, rejected) VALUES (?, ?, 0, 0, 0)",
+                "INSERT INTO epoch (device, epoch, seq, is_closed, rejected, safe) VALUES (?, ?, 0, 0, 0, 0)",
                 (self.device(device), epoch),
             )
             found = self.find(device, epoch)

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import apsw
 
-from appliance.contract.messages import Alert, Balance
+from appliance.contract.messages import Alert, Balance, Covered
 from appliance.contract.operations import Head
 from appliance.contract.paper import Job, JobChange, Printer, Sheet, Wanted
 from appliance.ledger.database import tag_to_integer
@@ -171,6 +171,10 @@ class Turn:
         for parent in parents:
             if parent != epoch:
                 self._sequences.close(device, parent)
+
+    def cover(self, covered: Covered) -> None:
+        """Let a device be told how far the kept backups cover one of its epochs."""
+        self._sequences.cover(covered)
 
     def quarantine(self, device: str, reason: str, size: int, head: bytes) -> None:
         self._notices.quarantine(self._sequences.device(device), reason, size, head)

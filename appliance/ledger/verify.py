@@ -89,12 +89,20 @@ class Verified:
     epochs: int
 
 
-def verify(directory: Path, told: Told = lambda step, done, total: None) -> Verified:
+def quiet(step: str, done: int, total: int) -> None:
+    """Nobody is told."""
+
+
+def verify(directory: Path, told: Told = quiet) -> Verified:
     """Check the ledger in `directory`, also while a coordinator writes it.
 
     Raises Violation, the first one met; LedgerError when there is no ledger, or it cannot be opened.
     """
-    path = directory / FILE_NAME
+    return verify_file(directory / FILE_NAME, told)
+
+
+def verify_file(path: Path, told: Told = quiet) -> Verified:
+    """Check the ledger, or the backup, in a file. Raises as `verify` does."""
     with closing(open_database(path, writable=False)) as connection:
         try:
             connection.execute("BEGIN")
@@ -227,6 +235,8 @@ class _Verification:
             "WHERE epoch.device <> device.id OR seq = 0"
         ):
             raise Violation("a device's retained ack is of its own epoch", f"device {device}", "seq 1 or more", seq)
+        for epoch, seq, safe in self._sql("SELECT epoch, seq, safe FROM epoch WHERE safe NOT BETWEEN 0 AND seq"):
+            raise Violation("no device is told to forget what is not there", f"epoch {epoch}", f"0 to {seq}", safe)
         return count
 
     # --- operations and their entries ---------------------------------------------------------------------------------

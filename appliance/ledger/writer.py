@@ -70,8 +70,8 @@ class Writer:
             if not is_measured:
                 self._connection.execute("UPDATE run SET is_measured = 0")
             self._connection.execute(
-                "INSERT INTO run (run, first_rev, is_measured, boot, boottime_ms, shop_ms, kept_ms, kept_wall_ms) "
-                "VALUES (?, ?, 1, ?, ?, ?, ?, ?)",
+                "INSERT INTO run (run, first_rev, is_measured, is_whole, boot, boottime_ms, shop_ms, kept_ms, "
+                "kept_wall_ms) VALUES (?, ?, 1, 1, ?, ?, ?, ?, ?)",
                 (
                     run,
                     self.last_rev + 1,

@@ -137,6 +137,19 @@ def disk_fills(least_bytes: int) -> Raised:
 
 DISK_HAS_ROOM = Cleared("disk", "room")
 
+
+def no_backup(reason: str) -> Raised:
+    return Raised(
+        kind="backup",
+        subject="box",
+        summary=f"The ledger is not copied to its second medium: {reason}",
+        facts={"reason": reason},
+        is_state=True,
+    )
+
+
+BACKED_UP = Cleared("backup", "box")
+
 # --- what receipts do -------------------------------------------------------------------------------------------------
 
 

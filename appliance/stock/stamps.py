@@ -16,10 +16,12 @@ class Run:
     """One run of the coordinator, as this ledger knows it.
 
     last_rev: the last revision committed in it. is_measured: no power gap of unknown length lies between it and now.
+    is_whole: no restore lies between it and now, so what it committed is in this ledger, and what it did is known.
     """
 
     last_rev: int
     is_measured: bool
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

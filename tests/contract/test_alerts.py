@@ -41,6 +41,7 @@ RAISED = [
     alerts.clock(),
     alerts.disk_fails("database or disk is full"),
     alerts.disk_fills(256 << 20),
+    alerts.no_backup("nothing is mounted there"),
     alerts.printer_stuck("main", "paper-out", "there is no paper"),
     alerts.printer_gone("main"),
     alerts.print_given_up("main", 41, "R1", "the printer lost power"),

@@ -13,6 +13,7 @@ CREATE TABLE run (
     run          TEXT NOT NULL UNIQUE,
     first_rev    INTEGER NOT NULL,        -- the first revision that this run may commit
     is_measured  INTEGER NOT NULL,        -- 0: how long the box was off before it is unknown
+    is_whole     INTEGER NOT NULL,        -- 0: a restore may have taken away what it committed
     boot         TEXT NOT NULL,           -- the kernel's boot id, in which `boottime_ms` counts
     boottime_ms  INTEGER NOT NULL,        -- when the run began, on the kernel's clock that also runs in sleep
     shop_ms      INTEGER NOT NULL,        -- the same instant in shop time
@@ -43,6 +44,7 @@ CREATE TABLE epoch (
     tag       INTEGER,                    -- of the operation at `seq`
     is_closed INTEGER NOT NULL,
     rejected  INTEGER NOT NULL,           -- how many of them were rejected
+    safe      INTEGER NOT NULL,           -- through where devices were told that backups cover it; never less again
     UNIQUE (device, epoch)
 ) STRICT;
 
