@@ -555,18 +555,26 @@ def test_of_guesses_that_come_at_once_no_more_are_looked_at_than_of_those_that_c
 
 
 def test_a_full_broker_says_come_back_later_at_once_and_has_room_again() -> None:
-    with closing(Ours(connections_max=2, refusals_max=1)) as broker:
-        with Client(broker.address).log_in(client_id="1"), Client(broker.address) as silent:
-            wait_until(lambda: len(broker.amqtt._connections) == 2)  # type: ignore[attr-defined]
+    with closing(Ours(connections_max=2)) as broker:
+        with Client(broker.address).log_in(client_id="1"), Client(broker.address).log_in(client_id="2") as second:
             assert connack(broker, client_id="3") == 3
-            with Client(broker.address) as waiting:
-                wait_until(lambda: len(broker.amqtt._connections) == 3)  # type: ignore[attr-defined]
-                with Client(broker.address) as flood:
-                    assert flood.is_closed()
-                assert not waiting.is_closed(0.01)
-            assert not silent.is_closed(0.01)
+            assert second.answers()
         wait_until(lambda: not broker.amqtt._connections)  # type: ignore[attr-defined]
         assert connack(broker) == 0
+
+
+def test_who_says_nothing_makes_room_for_who_does() -> None:
+    with (
+        closing(Ours(silent_max=3)) as broker,
+        Client(broker.address).log_in(client_id="in") as till,
+        ExitStack() as clients,
+    ):
+        silent = [clients.enter_context(Client(broker.address)) for _ in range(3)]
+        wait_until(lambda: len(broker.amqtt._connections) == 4)  # type: ignore[attr-defined]
+        assert connack(broker) == 0
+        assert silent[0].is_closed()
+        assert not silent[1].is_closed(0.01)
+        assert till.answers()
 
 
 def test_one_address_cannot_take_every_place() -> None:

@@ -8,37 +8,12 @@ from contextlib import closing, suppress
 
 import pytest
 
+from tests.broker.rubbish import sentence
 from tests.broker.running import ROOT, Ours
-from tests.broker.wire import GOODBYE, PING, Client, connect, packet, publish, subscribe, unsubscribe
+from tests.broker.wire import Client
 from tests.waiting import wait_until
 
 CLIENTS = 60
-
-
-def sentence(dice: random.Random) -> bytes:
-    """Return a conversation that begins well and goes wrong somewhere."""
-    said = [connect(client_id=f"rubbish-{dice.randrange(5)}", clean=dice.random() < 0.7)] if dice.random() < 0.8 else []
-    for _ in range(dice.randrange(8)):
-        said.append(
-            dice.choice(
-                [
-                    PING,
-                    GOODBYE,
-                    connect(),
-                    dice.randbytes(dice.randrange(40)),
-                    packet(dice.randrange(16), dice.randrange(16), dice.randbytes(dice.randrange(60))),
-                    publish(f"{ROOT}device/A1/op", dice.randbytes(dice.randrange(300)), qos=dice.randrange(2)),
-                    publish(f"{ROOT}device/A1/state", dice.randbytes(dice.randrange(300)), qos=dice.randrange(4)),
-                    subscribe((f"{ROOT}device/+/state", dice.randrange(4)), ("#", 0)),
-                    unsubscribe(f"{ROOT}device/+/state"),
-                ]
-            )
-        )
-    stream = bytearray(b"".join(said))
-    for _ in range(dice.randrange(3)):
-        if stream:
-            stream[dice.randrange(len(stream))] = dice.randrange(256)
-    return bytes(stream[: dice.randrange(len(stream) + 1)] if dice.random() < 0.3 else stream)
 
 
 @pytest.mark.parametrize("seed", range(5))

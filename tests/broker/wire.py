@@ -103,10 +103,17 @@ GOODBYE = packet(DISCONNECT, 0, b"")
 
 
 class Client:
-    """One TCP connection. receive_buffer_bytes: a small one makes a reader that takes little."""
+    """One TCP connection. receive_buffer_bytes: a small one makes a reader that takes little.
 
-    def __init__(self, address: tuple[str, int], *, receive_buffer_bytes: int | None = None) -> None:
+    source: the address that it comes from, anything in 127.0.0.0/8.
+    """
+
+    def __init__(
+        self, address: tuple[str, int], *, receive_buffer_bytes: int | None = None, source: str = "127.0.0.1"
+    ) -> None:
         self._socket = socket.socket()
+        if source != "127.0.0.1":
+            self._socket.bind((source, 0))
         if receive_buffer_bytes is not None:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         self._socket.settimeout(DEADLINE_S)

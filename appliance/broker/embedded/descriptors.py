@@ -19,8 +19,8 @@ class TooFewDescriptors(Exception):
 
 def make_room(limits: Limits) -> None:
     """Have the system allow as many descriptors as the limits need. Raises TooFewDescriptors."""
-    # What is refused is accepted first, and the kernel's queue is emptied in one go.
-    needed = limits.connections_max + limits.refusals_max + BACKLOG + _OTHERS
+    # The kernel's queue is accepted in one go, before the silent ones that must go for it are closed.
+    needed = limits.connections_max + limits.silent_max + BACKLOG + _OTHERS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return

@@ -1,8 +1,7 @@
-"""How many connections there may be, and how often a wrong password may be tried.
+"""How often a wrong password may be tried.
 
-`shop_broker` asks it before it reads a connection, and `login` before a password is looked at. It protects the shop
-from one address that takes every place, and from guessing. But an address may be a router with the whole shop behind
-it, so that nobody's failures may keep the others out:
+`login` asks before a password is looked at. It protects the shop from guessing. But an address may be a router with the
+whole shop behind it, so that nobody's failures may keep the others out:
 
 - What one till does wrong counts against that till. It waits up to a minute, for ever.
 - Guesses, that is passwords which were not tried before, count against their address. One that guesses on, under
@@ -15,9 +14,7 @@ All tables are bounded.
 
 import hashlib
 import secrets
-from collections import Counter
 from collections.abc import Callable, Hashable
-from enum import Enum
 
 from appliance.broker.embedded.limits import Limits
 from appliance.broker.embedded.penalties import Penalties, Penalty
@@ -27,18 +24,10 @@ _CLIENT_IDS_MAX = 4
 """Client ids remembered of one device at one address: a till, its clone and a tool or two."""
 
 
-class Admission(Enum):
-    ADMITTED = "admitted"
-    FULL = "full"  # It is read, so that it can be told to come back later.
-    FLOODED = "flooded"  # There is not even room for telling.
-
-
 class Guard:
     """now: seconds of a monotonic clock. A client id is None where a CONNECT leaves it to the broker."""
 
     def __init__(self, limits: Limits, now: Callable[[], float]) -> None:
-        self._limits = limits
-        self._connections: Counter[str] = Counter()
         most = limits.remembered_max
         self._tries: Penalties[Hashable] = Penalties(
             Penalty(limits.tries_free, limits.try_first_s, limits.try_most_s, limits.try_forgiven_s), most, now
@@ -50,23 +39,6 @@ class Guard:
         self._key = secrets.token_bytes(32)
         # Of each device at each address, the client ids under which it has been in.
         self._proved: Remembered[tuple[str, str], tuple[str, ...]] = Remembered(most)
-
-    def enter(self, address: str) -> Admission:
-        """Count a connection and say what to do with it. `leave` must follow, whatever the answer."""
-        self._connections[address] += 1
-        total, mine = self._connections.total(), self._connections[address]
-        if total > self._limits.connections_max + self._limits.refusals_max:
-            return Admission.FLOODED
-        if mine > self._limits.connections_per_address_max + self._limits.refusals_max:
-            return Admission.FLOODED
-        if total > self._limits.connections_max or mine > self._limits.connections_per_address_max:
-            return Admission.FULL
-        return Admission.ADMITTED
-
-    def leave(self, address: str) -> None:
-        self._connections[address] -= 1
-        if not self._connections[address]:
-            del self._connections[address]
 
     def queue(self, address: str, device: str, client_id: str | None) -> Hashable:
         """Return whose passwords are looked at one after the other, each knowing of the failures before it."""

@@ -19,10 +19,11 @@ from amqtt.session import Session
 
 from appliance.broker.embedded.feed import Feeder
 from appliance.broker.embedded.framing import Framer, Malformed
-from appliance.broker.embedded.guard import Admission, Guard
+from appliance.broker.embedded.guard import Guard
 from appliance.broker.embedded.limits import Limits
 from appliance.broker.embedded.listeners import BACKLOG
 from appliance.broker.embedded.login import Login, Refused, read_connect
+from appliance.broker.embedded.places import Places
 from appliance.broker.embedded.protocol import DeviceHandler
 from appliance.broker.embedded.publication import Publication
 from appliance.broker.embedded.repeats import Repeats
@@ -67,8 +68,8 @@ class ShopBroker(Broker):
         self.post = post
         self.feeder = Feeder(retained, self._retained_matching, limits)
         self._sockets = sockets
-        self._guard = Guard(limits, self._loop.time)
-        self._login = Login(topics, authenticator, self._guard, limits)
+        self._places: Places[asyncio.StreamWriter] = Places(limits)
+        self._login = Login(topics, authenticator, Guard(limits, self._loop.time), limits)
         self._repeats = Repeats(_log, limits.repeat_s)
         self._connections: set[asyncio.Task[None]] = set()
         self._newcomers: set[asyncio.Task[None]] = set()  # Those of the connections that have not logged in.
@@ -166,38 +167,32 @@ class ShopBroker(Broker):
         assert connection is not None
         self._connections.add(connection)
         self._newcomers.add(connection)
-        admission = self._guard.enter(address)
+        if (silent := self._places.knock(writer, address)) is not None:
+            silent.transport.abort()
+            self._refuse(address, "too many connections are silent, and the longest silent one was closed")
         try:
-            if admission is Admission.FLOODED:
-                self._repeats.write(
-                    logging.WARNING,
-                    "connection-refused",
-                    f"address={address}",
-                    f"listener={listener_name} reason=flooded",
-                )
-            else:
-                handler = await self._admit(reader, writer, address, admission)
-                self._newcomers.remove(connection)
-                if handler is not None:
-                    await handler.serve()
+            handler = await self._admit(reader, writer, address)
+            self._newcomers.remove(connection)
+            if handler is not None:
+                await handler.serve()
         except asyncio.CancelledError:
             # By `shutdown`; asyncio before 3.12 would report a cancelled connection as a failed one.
             if not self._paused:
                 raise
         finally:
-            self._guard.leave(address)
+            self._places.leave(writer)
             self._connections.remove(connection)
             self._newcomers.discard(connection)
             writer.close()
 
     async def _admit(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str, admission: Admission
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str
     ) -> DeviceHandler | None:
         """Return the session of a connection that has logged in, or None when it was refused or went away."""
         framer = Framer(self.limits)
         try:
             connect = await read_connect(reader, framer, self.limits.connect_s)
-            if admission is Admission.FULL:
+            if not self._places.enter(writer):
                 raise Refused(SERVER_UNAVAILABLE, "there are too many connections")
             device = await self._login.check(connect, address)
         except Refused as refused:
