@@ -93,10 +93,14 @@ def _width(columns: int) -> int:
 
 
 def _code_page(name: str) -> str:
+    """A printer's page has ASCII, and one byte a character. Python has codecs of other kinds too, utf-16 and rot13."""
+    ascii_text = bytes(range(0x20, 0x7F)).decode("ascii")
     try:
-        return codecs.lookup(name).name
-    except LookupError:
-        raise ValueError(f"{name!r} is no code page: write cp866, or another one of Python's codecs") from None
+        if ascii_text.encode(name) == ascii_text.encode("ascii") and len("漢".encode(name, "replace")) == 1:
+            return codecs.lookup(name).name
+    except (LookupError, UnicodeError):
+        pass
+    raise ValueError(f"{name!r} is no code page of a printer: write cp866, or cp437, cp1251, ...")
 
 
 class PrinterSettings(BaseModel):

@@ -86,6 +86,10 @@ def test_plain_listener_is_on_loopback_only(tmp_path: Path) -> None:
         ({"STOCK_BROKER": '{"port":'}, ("STOCK_BROKER is", "STOCK_BROKER__")),
         ({"STOCK_STOCK": '{"reserve_hours":1}'}, ("STOCK_STOCK is", "STOCK_STOCK__")),
         ({"STOCK_STOCK__RESERVE_HOURS": "0"}, ("STOCK_STOCK__RESERVE_HOURS", "'0'", "1 to 744")),
+        *(
+            ({"STOCK_PRINTER__CODEPAGE": name}, ("STOCK_PRINTER__CODEPAGE", f"'{name}'", "cp866"))
+            for name in ("rot13", "undefined", "cp037", "utf-16", "utf-8", "gb18030", "no-such")
+        ),
         ({"STOCK_CONFIG": "missing.toml"}, ("missing.toml", "--config")),
     ],
 )

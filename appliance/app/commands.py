@@ -8,6 +8,7 @@ from appliance import __version__
 from appliance.app.backups import Backups
 from appliance.app.orders import NotCommitted, Verdict, committed, within
 from appliance.clock import ShopClock
+from appliance.contract.limits import SEQ_MAX
 from appliance.contract.paper import Cancel, JobChange, Retry, SamplePage, printer_row
 from appliance.control import ControlError, Rows
 from appliance.coordinator import Coordinator
@@ -57,8 +58,8 @@ def handlers(
     return {
         "printers": printers,
         "print-queue": queue,
-        "print-retry": lambda request: change(Retry(int(request["job"]), str(request["on"]))),
-        "print-cancel": lambda request: change(Cancel(int(request["job"]))),
+        "print-retry": lambda request: change(Retry(_job(request), str(request["on"]))),
+        "print-cancel": lambda request: change(Cancel(_job(request))),
         "print-test": lambda request: change(SamplePage(str(request["printer"]))),
         "status": status,
         "balance": lambda request: report.balances(reader, request.get("sku")),
@@ -66,6 +67,14 @@ def handlers(
         "alerts": lambda _: report.alerts(reader, coordinator.standing_alerts()),
         "acknowledge": acknowledge,
     }
+
+
+def _job(request: dict[str, Any]) -> int:
+    """Return the number of a job. What is no number of any must not reach the ledger, whose integers have 64 bits."""
+    job = request["job"]
+    if not (isinstance(job, int) and 1 <= job <= SEQ_MAX):
+        raise ControlError(f"{job!r} is no number of a job: `printer queue` shows them")
+    return job
 
 
 def acknowledge_alert(coordinator: Coordinator, alert: str) -> None:

@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 it failed, and a sentence on standard error says why; 2 th
 asked for does not exist.
 """
 
+import io
 import sys
 
 import typer
@@ -33,6 +34,8 @@ app.command("version")(config.version)
 
 def main() -> None:
     """Run a command; what a person can mend is one sentence on standard error, everything else a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # A terminal that has no Cyrillic shows ?, and ends no command.
     try:
         app()
     except Failure as failure:

@@ -14,6 +14,7 @@ from rich.table import Table
 from appliance.cli import asking
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import Failure
+from appliance.contract.limits import SEQ_MAX
 from appliance.control import ControlError, NotRunning, ask
 from appliance.ledger import report
 from appliance.printing import png, text
@@ -68,7 +69,7 @@ def preview(
         raise Failure(f"{png_file} cannot be written ({error}): name another file") from error
 
 
-Job = Annotated[int, typer.Argument(help="The job's number, as `printer queue` shows it.")]
+Job = Annotated[int, typer.Argument(min=1, max=SEQ_MAX, help="The job's number, as `printer queue` shows it.")]
 
 
 @app.command("list")

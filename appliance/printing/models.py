@@ -58,7 +58,7 @@ def find_model(name: str) -> Model:
     return Model(
         name=name,
         # Clones list CP866 twice. Where Epson has it theirs prints something else: the higher number is their own.
-        tables={page: int(number) for number in sorted(pages, key=int) if _is_codec(page := pages[number].lower())},
+        tables={page: int(number) for number in sorted(pages, key=int) if (page := _codec(pages[number]))},
         dots=dots if isinstance(dots, int) else None,
         cuts=bool(profile["features"].get("paperPartCut")),
     )
@@ -69,13 +69,12 @@ def model_names() -> list[str]:
     return sorted(_profiles())
 
 
-def _is_codec(page: str) -> bool:
-    """Whether Python can write a code page; some that printers have, such as Vietnamese ones, it cannot."""
+def _codec(page: str) -> str:
+    """Return Python's name for a code page; "" for one that it cannot write, such as printers' Vietnamese ones."""
     try:
-        codecs.lookup(page)
+        return codecs.lookup(page).name
     except LookupError:
-        return False
-    return True
+        return ""
 
 
 def _profiles() -> dict[str, Any]:

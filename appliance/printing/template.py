@@ -5,6 +5,7 @@ keys that it names. It is read once, at the start; what is wrong with it stops t
 """
 
 import tomllib
+import warnings
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
@@ -26,6 +27,9 @@ THANKS = "thanks"
 LOGO_HEIGHT_MAX = 240
 """Dots: 3 cm. On 58 mm paper that is 11.5 kB, 12 s of a serial line at 9600 baud, for every guest anew."""
 
+LOGO_PIXELS_MAX = 4_000_000
+"""Of the picture as it is given: ten times what fits on the paper, and 16 MB while it is made smaller."""
+
 E = TypeVar("E", bound=StrEnum)
 
 
@@ -39,10 +43,10 @@ def load_template(path: Path | None, paper: Paper) -> Template:
     if path is None:
         return _Keys(Path("default.toml"), keys).template(paper)
     try:
-        own = tomllib.loads(path.read_text("utf-8"))
+        own = tomllib.loads(_regular(path).read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise WrongTemplate(f"{path}: it cannot be read ({error}): name a TOML file in UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise WrongTemplate(f"{path}: {error}: mend the file") from error
     if unknown := sorted(own.keys() - keys.keys()):
         raise WrongTemplate(f"{path}: {unknown[0]} is no key of a template: write one of {', '.join(keys)}")
@@ -102,13 +106,25 @@ class _Keys:
             return None
         path = self._path.parent / value
         try:
-            with Image.open(path) as image:
+            with warnings.catch_warnings():  # Pillow warns of pictures that are refused here.
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                image = Image.open(_regular(path), formats=("PNG", "JPEG", "GIF"))
+            with image:
+                if image.width * image.height > LOGO_PIXELS_MAX:
+                    raise self._wrong("logo", f"a picture of at most {LOGO_PIXELS_MAX} pixels, not {image.size}")
                 return _picture(image, paper)
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
             raise self._wrong("logo", f"the path of a PNG, JPEG or GIF, seen from this file ({error})") from error
 
     def _wrong(self, key: str, wanted: str) -> WrongTemplate:
         return WrongTemplate(f"{self._path}: {key} is {self._keys[key]!r:.80}: write {wanted}")
+
+
+def _regular(path: Path) -> Path:
+    """Return the path. Raises OSError for a pipe or a device, which could be read for ever."""
+    if path.exists() and not path.is_file():
+        raise OSError("it is no regular file")
+    return path
 
 
 def _picture(image: Image.Image, paper: Paper) -> Picture:

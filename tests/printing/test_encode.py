@@ -1,5 +1,6 @@
 """Bytes for a printer: what every job begins with, what each model needs, and what is refused."""
 
+import codecs
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,11 @@ def test_a_picture_is_a_raster_in_the_middle() -> None:
 def test_a_printer_without_a_knife_only_feeds() -> None:
     assert encode([Cut()], PAPER, model="TM-T20II")[7:] == b"\x1bd\x06\x1dV\x01"
     assert encode([Cut()], PAPER, model="POS-5890")[7:] == b"\x1bd\x06"
+
+
+@pytest.mark.parametrize("page", ["iso_8859-15", "iso_8859-2", "cp866"])
+def test_a_code_page_that_an_error_message_offers_is_found_under_pythons_name_for_it(page: str) -> None:
+    assert find_model("TM-T20II").table(codecs.lookup(page).name) > 0
 
 
 def test_what_a_model_cannot_print_is_refused_with_a_remedy() -> None:

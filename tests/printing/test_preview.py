@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
+from scripts import processes
+
 CHECKOUT = Path(__file__).parent.parent.parent
 
 
@@ -44,6 +46,18 @@ def test_the_readmes_pictures_are_what_the_preview_draws(tmp_path: Path, width: 
     with Image.open(kept) as shown, Image.open(now) as drawn:
         is_same = shown.size == drawn.size and ImageChops.difference(shown, drawn).getbbox() is None
     assert is_same, f"look at it, then: stock-coordinator printer preview --width {width} --png {kept}"
+
+
+def test_a_terminal_without_cyrillic_shows_what_it_can() -> None:
+    done = subprocess.run(
+        [*processes.COORDINATOR, "printer", "preview"],
+        env=processes.environment(PYTHONIOENCODING="ascii"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "??? 7701234567" in done.stdout
 
 
 def test_what_is_wrong_is_one_sentence(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A shop's template: what it may say, and that a mistake is named with its key, its value and the remedy."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ WRONG = [
     ('logo = "gone.png"', "logo is 'gone.png': write the path of a PNG, JPEG or GIF, seen from this file"),
     ('logo = "shop.toml"', "logo is 'shop.toml': write the path of a PNG, JPEG or GIF, seen from this file"),
     ("qr = ", "mend the file"),
+    ("qr = " + "[" * 5000, "mend the file"),
 ]
 
 
@@ -61,6 +63,20 @@ def test_a_file_that_is_not_there_or_is_no_text_is_said(tmp_path: Path) -> None:
     for name in ("gone.toml", "binary.toml"):
         with pytest.raises(WrongTemplate, match=rf"{name}: it cannot be read .*: name a TOML file in UTF-8"):
             load_template(tmp_path / name, PAPER)
+
+
+def test_a_pipe_is_no_template_and_no_logo(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(WrongTemplate, match="no regular file"):
+        load_template(tmp_path / "pipe", PAPER)
+    with pytest.raises(WrongTemplate, match=r"logo is 'pipe': .*no regular file"):
+        load_template(written(tmp_path, 'logo = "pipe"'), PAPER)
+
+
+def test_a_picture_too_large_to_be_made_smaller_on_a_small_box_is_refused_unread(tmp_path: Path) -> None:
+    Image.new("1", (12_000, 12_000)).save(tmp_path / "wall.png")
+    with pytest.raises(WrongTemplate, match="at most 4000000 pixels"):
+        load_template(written(tmp_path, 'logo = "wall.png"'), PAPER)
 
 
 def test_a_logo_is_black_dots_on_white_whatever_its_transparency(tmp_path: Path) -> None:

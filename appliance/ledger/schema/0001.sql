@@ -210,7 +210,7 @@ CREATE TABLE print_job (
     queued_ms   INTEGER NOT NULL,         -- shop time
     stale_at_ms INTEGER                   -- shop time from which it is printed only on demand; NULL: it was demanded
 ) STRICT;
-CREATE INDEX print_job_waiting ON print_job (printer, id) WHERE state IN ('queued', 'printing');
+CREATE INDEX print_job_by_state ON print_job (state, printer, id);
 CREATE INDEX print_job_stale ON print_job (revision) WHERE state = 'skipped-stale';
 CREATE INDEX print_job_by_receipt ON print_job (receipt);
 

@@ -83,7 +83,7 @@ def parse_url(url: str) -> Address | None:
         case "tcp":
             if not parts.hostname or parts.path not in ("", "/"):
                 _refuse(url, f"it needs a host and nothing after the port; write it as in {_EXAMPLES['tcp']}")
-            return Network(parts.hostname, port or 9100)
+            return Network(_host(url, parts.hostname), 9100 if port is None else port)
         case "file":
             return File(_path(url, parts))
         case _:
@@ -120,8 +120,18 @@ def _usb_device(url: str, parts: SplitResult, options: dict[str, str]) -> UsbDev
     return UsbDevice(ids[1], ids[2], options.get("serial"))
 
 
+def _host(url: str, host: str) -> str:
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        _refuse(url, f"{host!r} cannot be a host's name ({error}); write it as in {_EXAMPLES['tcp']}")
+    return host
+
+
 def _path(url: str, parts: SplitResult) -> Path:
     path = Path(unquote(parts.path))
+    if "\0" in str(path):
+        _refuse(url, "a path has no NUL in it; leave %00 out")
     if parts.netloc or not path.is_absolute() or path == Path("/"):
         _refuse(url, f"it needs an absolute path after three slashes, as in {_EXAMPLES[parts.scheme]}")
     return path
