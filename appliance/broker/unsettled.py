@@ -34,6 +34,11 @@ class Unsettled:
         self._bytes = 0
 
     @property
+    def size(self) -> int:
+        """Bytes that wait for the disk."""
+        return self._bytes
+
+    @property
     def is_full(self) -> bool:
         return len(self._queue) >= self._count_max or self._bytes >= self._bytes_max
 

@@ -623,6 +623,30 @@ def test_a_slow_reader_makes_nobody_wait() -> None:
         wait_until(lambda: len(broker.amqtt.sessions) == 1)
 
 
+def test_when_all_together_hold_too_much_whoever_holds_most_is_closed() -> None:
+    with (
+        closing(Ours(held_bytes_max=400_000, offline_bytes_max=1)) as broker,
+        Client(broker.address).log_in(client_id="most") as most,
+        Client(broker.address).log_in(client_id="less") as less,
+        Client(broker.address).log_in(client_id="none") as none,
+    ):
+        most.subscribe((f"{ROOT}changes", 1))
+        less.subscribe((f"{ROOT}tick", 1))
+        none.subscribe((f"{ROOT}changes", 0), (f"{ROOT}tick", 0))
+        for leaf, size, readers in (("changes", 250_000, (most, none)), ("tick", 149_500, (less, none))):
+            broker.publish(leaf, bytes(size))
+            assert [len(reader.expect(PUBLISH).payload) for reader in readers] == [size] * 2
+        broker.thread.advance(1.5)
+        assert all(one.answers() for one in (most, less, none))
+        # Counted with it is what a message costs beside its payload.
+        broker.publish("tick", b"")
+        broker.thread.advance(1.5)
+        assert most.is_closed()
+        broker.thread.advance(1.5)
+        assert less.answers()
+        assert none.answers()
+
+
 # Sessions that are kept
 
 

@@ -1,8 +1,8 @@
 """Every limit of the embedded broker, in one place, each with where its number comes from.
 
 The sum is chosen for a box with 1 GiB of memory: what a peer can make the broker hold is bounded before it has logged
-in (`control_bytes_max`), per connection (`outgoing_bytes_max`, `unsettled_bytes_max`) and per shop (`retained_max`,
-`retained_bytes_max`).
+in (`control_bytes_max`), per connection (`outgoing_bytes_max`, `unsettled_bytes_max`), all of them together
+(`held_bytes_max`) and per shop (`retained_max`, `retained_bytes_max`).
 """
 
 from dataclasses import dataclass
@@ -65,6 +65,12 @@ class Limits:
     # What was sent with QoS 1 and never acknowledged; MQTT has only 65,535 identifiers.
     unacked_max: int = 10_000
     unacked_bytes_max: int = 4 * 1024 * 1024
+    # What all connections may hold together, looked at once a second: an eighth of the box's memory. Beyond it whoever
+    # holds most is closed. 640 slow readers that hold what each may would need more than there is.
+    held_bytes_max: int = 128 * 1024 * 1024
+    held_look_s: float = 1.0
+    # What an unacknowledged message costs beside its payload: 181 bytes measured, for amqtt's object and its table.
+    message_bytes: int = 200
     # A closed connection may still write what it holds for this long.
     linger_s: float = 2.0
     # Announcements on their way into the event loop. A day's catalogue of 20,000 balances is 4 MiB.

@@ -100,6 +100,13 @@ class DeviceHandler(BrokerProtocolHandler):
     def device(self) -> str:
         return self.device_session.device
 
+    @property
+    def held_bytes(self) -> int:
+        """What is kept for this connection: not taken by its peer, not acknowledged by it, or not on disk yet."""
+        session = self.device_session
+        unacked = session.unacked_bytes + session.unacked_count * self._hub.limits.message_bytes
+        return self._out.pending_bytes + unacked + self._unsettled.size
+
     async def serve(self) -> None:
         """Handle packets until the connection is closed."""
         try:

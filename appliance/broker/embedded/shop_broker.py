@@ -10,6 +10,7 @@ import logging
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from operator import itemgetter
 
 from amqtt.broker import Broker, RetainedApplicationMessage, Server
 from amqtt.contexts import BrokerConfig, ListenerConfig
@@ -77,6 +78,10 @@ class ShopBroker(Broker):
         self._retained_bytes = 0
         self._paused = False
 
+    async def start(self) -> None:
+        await super().start()
+        self._look = self._loop.call_later(self.limits.held_look_s, self._look_at_what_is_held)
+
     def pause(self) -> None:
         """Accept nobody and take nothing more; what is unsettled is still acknowledged, and announcements go out."""
         self._paused = True
@@ -88,6 +93,7 @@ class ShopBroker(Broker):
     async def shutdown(self) -> None:
         """Write what is held, close every connection, and end amqtt's own tasks."""
         self.pause()
+        self._look.cancel()
         self.close_all("the broker stops")
         for newcomer in self._newcomers:
             newcomer.cancel()
@@ -252,6 +258,16 @@ class ShopBroker(Broker):
             if session.transitions.state == "connected":
                 assert isinstance(handler, DeviceHandler)
                 yield handler
+
+    def _look_at_what_is_held(self) -> None:
+        """Close whoever holds most, until all together hold no more than they may."""
+        held = sorted(((handler.held_bytes, handler) for handler in self._live()), key=itemgetter(0))
+        total = sum(size for size, _ in held)
+        while total > self.limits.held_bytes_max:
+            size, handler = held.pop()
+            total -= size
+            handler.abort("all connections together hold too much, and this one holds most")
+        self._look = self._loop.call_later(self.limits.held_look_s, self._look_at_what_is_held)
 
     def _may_keep(self, session: DeviceSession) -> bool:
         """Whether a session fits among those that outlive their connection; one that does not is told so by CONNACK."""
