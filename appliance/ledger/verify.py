@@ -56,6 +56,11 @@ _OPERATIONS = (
 _ENTRIES = (
     "SELECT revision, n, sku, effect_milli, reserved_milli, word, previous FROM entry LEFT JOIN word ON word.id = cause"
 )
+_SAID_OF_RECEIPTS = (
+    # Who asks for a copy names a receipt and says nothing of it.
+    "SELECT receipt, revision FROM txn JOIN word ON word.id = kind WHERE receipt IS NOT NULL AND word <> 'print' "
+    "ORDER BY receipt, revision"
+)
 _EPOCHS = (
     "SELECT epoch.id, device.name || ' ' || epoch.epoch, epoch.seq, epoch.tag, epoch.rejected, "
     "txn.revision, txn.seq, txn.tag, txn.code FROM epoch LEFT JOIN device ON device.id = epoch.device "
@@ -398,7 +403,7 @@ class _Verification:
         marks = count = 0
         returned: Counter[tuple[str, str]] = Counter()
         for number, rows in groupby(
-            self._sql("SELECT receipt, revision FROM txn WHERE receipt IS NOT NULL ORDER BY receipt, revision"),
+            self._sql(_SAID_OF_RECEIPTS),
             key=itemgetter(0),
         ):
             marks += self._receipt(number, [rev for _, rev in rows], returned)

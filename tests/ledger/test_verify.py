@@ -147,6 +147,15 @@ def test_ledger_of_a_busy_shop_verifies(lived: Path) -> None:
     assert verify(lived) == Verified(operations=32, entries=36, skus=6, counts=6, receipts=11, epochs=6)
 
 
+def test_ledger_in_which_a_copy_of_a_receipt_was_asked_for_verifies(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    bare = {"sku": ..., "qty": ..., "reason": ..., "receipt": "r-1"}
+    paid = operation(1, **bare, type="receipt", kind="sale", status="paid", lines=[{"sku": "A", "qty": "1"}])
+    shop.say("A1", message(paid, operation(2, **bare, type="print")))
+    shop.stop()
+    assert (verify(tmp_path).operations, verify(tmp_path).receipts) == (2, 1)
+
+
 def test_new_ledger_verifies(tmp_path: Path) -> None:
     Shop(tmp_path).stop()
     assert verify(tmp_path) == Verified(0, 0, 0, 0, 0, 0)
