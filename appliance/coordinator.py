@@ -389,14 +389,14 @@ class Coordinator:
         self._link.publish(self._topics.printer(printer.printer), paper.printer(printer), retain=True)
 
     def _reply(self, device: str, epoch: str | None, reply: _Reply) -> None:
-        """Send a device its ack. What concerns only the message just heard (gap, refused) is not retained."""
+        """Send a device its ack. Retained is that of the epoch which committed last, as the ledger has it."""
         if epoch is not None:
             ack = self._store.ack(device, epoch)
             topic = self._topics.device(device, "ack")
             if reply.committed:
                 log.info("committed device=%s seq=%d operations=%d rev=%d", device, ack.seq, reply.committed, self._rev)
             if reply.committed or not (reply.gap or reply.refused):
-                self._link.publish(topic, messages.ack(ack), retain=True)
+                self._link.publish(topic, messages.ack(ack), retain=reply.committed > 0)
             if reply.gap:
                 self._link.publish(topic, messages.ack(ack, gap=True), retain=False)
             for refused in reply.refused:  # Clones hear one topic: each must find the refusal of its own operation.

@@ -42,6 +42,17 @@ def test_same_name_with_another_tag_is_refused_and_the_rest_of_the_message_dropp
     assert "refused" not in shop.retained("device/A1/ack"), "a refusal concerns one message, not who subscribes later"
 
 
+def test_handshake_of_another_epoch_does_not_change_the_retained_ack(shop: Shop) -> None:
+    """A clone comes back with an old epoch; a broker that keeps messages must hold what the ledger would say anew."""
+    shop.say("A1", message(operation(1)))
+    shop.say("A1", message(operation(1, tag="f" * 16), epoch=OTHER))
+    shop.hand("A1", orjson.dumps({"state": "online", "epoch": EPOCH, "seq": 1, "pending": 0}), Channel.STATE)
+    shop.coordinator.turn()
+    assert shop.retained("device/A1/ack")["epoch"] == OTHER
+    shop.coordinator.rewrite(())
+    assert shop.retained("device/A1/ack")["epoch"] == OTHER
+
+
 def test_gap_is_answered_and_nothing_behind_it_is_committed(shop: Shop) -> None:
     shop.say("A1", message(operation(1)))
     ack = shop.say("A1", message(operation(3)))
