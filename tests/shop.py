@@ -97,11 +97,15 @@ class Shop:
         vfs: str | None = None,
         printing: PrintRules | None = None,
         boot: str = "one boot",
+        reserve_ms: int = RESERVE_MS,
     ) -> None:
         self.printing = printing or PrintRules()
+        self._reserve_ms = reserve_ms
         self.directory = directory
         self.clock = Clock()
         self.boot = boot
+        self.moment: Moment | None = None
+        """When the next run begins, where the box has clocks of its own: the one that a test sets follows then."""
         self.topics = Topics("shop")
         self._runs = (run or f"{number:08x}" for number in itertools.count(1))
         self._vfs = vfs
@@ -112,8 +116,8 @@ class Shop:
         """Begin a run."""
         self.run = next(self._runs)
         self.writer = Writer(self.directory, shop="shop", new_ledger="ledger-1", vfs=self._vfs)
-        moment = Moment(self.boot, self.clock.now_ms, None)
-        self.clock.now_ms = max(self.clock.now_ms, self.writer.begin_run(self.run, moment))
+        begun_ms = self.writer.begin_run(self.run, self.moment or Moment(self.boot, self.clock.now_ms, None))
+        self.clock.now_ms = max(self.clock.now_ms, begun_ms) if self.moment is None else begun_ms
         self.reader = Reader(self.directory, vfs=self._vfs)
         self.link = Link()
         self.coordinator = Coordinator(
@@ -125,7 +129,7 @@ class Shop:
             link=self.link,
             clock=self.clock,
             printing=self.printing,
-            reserve_ms=RESERVE_MS,
+            reserve_ms=self._reserve_ms,
         )
 
     def stop(self) -> None:

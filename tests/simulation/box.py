@@ -1,0 +1,326 @@
+"""The box of a simulated shop: its turns, its printer, and its way through kills, power cuts, restores and brokers.
+
+What its threads do in the product is done here by planned events: a turn some milliseconds after a message, a step of
+the spool when there is a job. A kill may come between any two of them, in the middle of an announcement, and while a
+sheet is being printed.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import orjson
+
+from appliance.contract.delivery import Channel
+from appliance.contract.paper import Job, JobChange, JobState, Material, Retry
+from appliance.ledger.writer import KEEP_TIME_MS, Moment
+from appliance.printing.driver import Level
+from appliance.printing.spool import Spool
+from appliance.printing.status import PrinterState
+from tests.printing.press import Crash
+from tests.shop import WALL_MS
+from tests.simulation.broken import PAPER, demand
+from tests.simulation.inspector import Inspector, Operation
+from tests.simulation.mix import Mix
+from tests.simulation.network import Network
+from tests.simulation.printer import Printer
+from tests.simulation.schedule import Schedule
+
+TURN_MS = 15
+"""The mean time from a message to its turn: the commit before it, on a card."""
+
+RETRY_MS = 20_000
+"""How soon a printer that was not ready is tried again; a person needs longer to put paper in."""
+
+BACKUPS_KEPT = 3
+
+PRINTER = "main"
+
+
+class Box:
+    def __init__(
+        self,
+        chance: random.Random,
+        mix: Mix,
+        network: Network,
+        schedule: Schedule,
+        inspector: Inspector,
+        faults: Counter[str],
+    ) -> None:
+        self._chance = chance
+        self._mix = mix
+        self._network = network
+        self._schedule = schedule
+        self._inspector = inspector
+        self._faults = faults
+        self.printer = Printer(chance, Level(mix.level), self._pass_while_printing)
+        self.printer.changed = lambda status: self._spool.show(status)
+        self.is_back: Callable[[], None] = lambda: None
+        """Is called when tills that lost their connection may come back."""
+        self.is_running = True
+        self.restores = 0
+        self.fragile: set[Operation] = set()
+        """Operations that no till holds any more."""
+        self.lost: set[Operation] = set()
+        """Those of them that a restore has taken out of the ledger."""
+        self._backups: list[Path] = []
+        self._runs = 0
+        self._boot_ms = 0
+        self._boots = 0
+        self._kept_ms = 0
+        self._is_turn_planned = False
+        self._spooling = -1
+        self._announced_until_kill: int | None = None
+        network.heard = self._heard
+        network.link()
+        self._begin_printing()
+
+    # --- what it does by itself -------------------------------------------------------------------------------------
+
+    @property
+    def lets_tills_in(self) -> bool:
+        """Whether a till finds a broker."""
+        return self._network.is_broker_up and (self._mix.is_external or self.is_running)
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether what a till says gets through to the coordinator."""
+        return self.is_running and self._network.is_linked
+
+    def hand(self, device: str, payload: bytes, channel: Channel) -> None:
+        """A message arrives by whatever way."""
+        if self.is_reachable:
+            self._network.shop.hand(device, payload, channel)
+            self.has_work()
+
+    def has_work(self) -> None:
+        """Plan what follows from what was handed to it."""
+        if not self._is_turn_planned:
+            self._is_turn_planned = True
+            self._schedule.after(self._chance.expovariate(1 / TURN_MS), partial(self._work, self._runs))
+
+    def beat(self) -> None:
+        """Time has passed: keep it, tick, and look for what has expired."""
+        if not self.is_running:
+            return
+        shop = self._network.shop
+        if shop.clock.now_ms - self._kept_ms >= KEEP_TIME_MS:
+            self._kept_ms = shop.clock.now_ms
+            shop.writer.keep_time(shop.clock.now_ms, self._wall_ms())
+        self._work(self._runs)
+        if self.is_running:
+            self._or_die(shop.coordinator.tick)
+
+    def heal(self) -> None:
+        """Nothing goes wrong any more."""
+        self._announced_until_kill = None
+        self.printer.be(None)
+
+    def see_to_paper(self) -> bool:
+        """A person asks for what was given up; return whether nothing waits to be printed any more."""
+        if not self.is_running:
+            return False
+        jobs = [job for job in self._network.shop.reader.jobs.queue() if job.state is not JobState.SKIPPED_STALE]
+        for job in jobs:
+            if job.state is JobState.DOUBTFUL:
+                demand(self._commit(self._runs, Retry(job.id)) == "", PAPER, "job", job.id, "cannot be retried")
+        self._look_for_jobs()
+        return not jobs
+
+    # --- what befalls it --------------------------------------------------------------------------------------------
+
+    def kill(self) -> None:
+        """kill -9; it is started again soon."""
+        if self.is_running:
+            self._stop()
+            self._schedule.after(self._chance.expovariate(1 / 5_000), partial(self._start, self._moment))
+
+    def kill_in_announcement(self) -> None:
+        """The next turn is committed, and only some of it is said."""
+        self._announced_until_kill = self._chance.randrange(6)
+
+    def cut_power(self) -> None:
+        """The power goes, for as long as it goes."""
+        if self.is_running:
+            self._stop()
+            self._schedule.after(self._chance.expovariate(1 / self._mix.off_ms), self._boot)
+
+    def back_up(self) -> None:
+        if self.is_running:
+            self._backups = [*self._backups[1 - BACKUPS_KEPT :], self._network.back_up()]
+
+    def restore(self) -> None:
+        """The ledger is set back to one of its backups, however old: the tills must bring what is missing."""
+        if self.is_running and self._backups:
+            self._stop()
+            self.restores += 1
+            backup = self._chance.choice(self._backups)
+            self._schedule.after(self._chance.expovariate(1 / 60_000), partial(self._start, self._moment, backup))
+
+    def restart_broker(self, *, is_forgetful: bool) -> None:
+        """The broker beside the box is restarted; with its memory goes all that was retained."""
+        if self._network.is_broker_up:
+            self._network.stop_broker(is_forgetful=is_forgetful)
+            self._schedule.after(self._chance.expovariate(1 / 5_000), self._broker_is_back)
+
+    def trouble(self, state: PrinterState) -> None:
+        """Something is the matter with the printer, until somebody sees to it."""
+        self.printer.be(state)
+        if state is PrinterState.OFFLINE:
+            self.printer.lose()
+        self._schedule.after(self._chance.expovariate(1 / 120_000), partial(self.printer.be, None))
+
+    # --- its ends and beginnings ------------------------------------------------------------------------------------
+
+    def _stop(self) -> None:
+        self.is_running = False
+        self._runs += 1
+        self._announced_until_kill = None
+        self._inspector.close()
+        self._network.stop_box()
+
+    def _boot(self) -> None:
+        self._boots += 1
+        self._boot_ms = self._schedule.now_ms
+        self._start(self._moment)
+
+    def _moment(self) -> Moment:
+        return Moment(f"boot {self._boots}", self._schedule.now_ms - self._boot_ms, self._wall_ms())
+
+    def _wall_ms(self) -> int | None:
+        """The wall clock, where the box has one that is right."""
+        return WALL_MS + self._schedule.now_ms if self._mix.has_clock else None
+
+    def _start(self, moment: Callable[[], Moment], backup: Path | None = None) -> None:
+        self.is_running = True
+        self._network.shop.clock.synchronised = self._mix.has_clock
+        self._or_die(partial(self._begin, moment(), backup))
+
+    def _begin(self, moment: Moment, backup: Path | None) -> None:
+        self._network.start_box(backup=backup, moment=moment)
+        self._kept_ms = self._network.shop.clock.now_ms
+        self._inspector.begin()
+        self.lost |= self.fragile - self._inspector.present
+        if self._network.is_broker_up:
+            self._network.link()
+        self._begin_printing()
+        self.is_back()
+
+    def _broker_is_back(self) -> None:
+        self._network.start_broker()
+        if self.is_running:
+            self._or_die(self._network.link)
+        self.is_back()
+
+    def _or_die(self, act: Callable[[], object]) -> bool:
+        """Do what may be cut short by a kill. Returns whether it was not."""
+        try:
+            act()
+        except Crash:
+            self._faults["killed in an announcement"] += 1
+            self.kill()
+            return False
+        return True
+
+    def _heard(self, topic: str, payload: bytes) -> None:
+        """The box says something; perhaps it dies of it."""
+        if self._announced_until_kill is not None:
+            self._announced_until_kill -= 1
+            if self._announced_until_kill < 0:
+                self._announced_until_kill = None
+                raise Crash
+        self._inspector.heard(topic, payload)
+
+    # --- turns ------------------------------------------------------------------------------------------------------
+
+    def _work(self, run: int) -> None:
+        self._is_turn_planned = False
+        if not self.is_running or run != self._runs:
+            return
+        coordinator = self._network.shop.coordinator
+        coordinator.has_inbox.clear()
+        coordinator.has_questions.clear()
+        if not (self._or_die(self._turn) and self._or_die(coordinator.answer)):
+            return
+        if coordinator.has_inbox.is_set():
+            self.has_work()
+        self._look_for_jobs()
+
+    def _turn(self) -> None:
+        shop = self._network.shop
+        try:
+            shop.coordinator.turn()
+        finally:
+            shop.link.log.clear()
+        self._inspector.look()
+
+    # --- paper ------------------------------------------------------------------------------------------------------
+
+    def _begin_printing(self) -> None:
+        coordinator = self._network.shop.coordinator
+        coordinator.install_printers()
+        self._turn()
+        self._spool = Spool(
+            PRINTER,
+            jobs=self._network.shop.reader.jobs,
+            driver=self.printer,
+            sheet=_sheet,
+            commit=partial(self._commit, self._runs),
+            entropy=self._chance.randrange,
+        )
+        self._spool.begin()
+        self._look_for_jobs()
+
+    def _commit(self, run: int, change: JobChange) -> str:
+        """Have a change of a job committed, unless the box is killed before that or right after."""
+        verdicts: list[str] = []
+        self._die_with(run)
+        self._network.shop.coordinator.change_job(change, verdicts.append)
+        self._turn()
+        self._die_with(run)
+        return verdicts[0]
+
+    def _die_with(self, run: int) -> None:
+        if run != self._runs or not self.is_running:
+            raise Crash
+
+    def _pass_while_printing(self, ms: float) -> None:
+        run = self._runs
+        self._schedule.run_until(self._schedule.now_ms + max(1, int(ms)))
+        self._die_with(run)
+
+    def _look_for_jobs(self) -> None:
+        if self._spooling != self._runs and self._network.shop.coordinator.has_jobs[PRINTER].is_set():
+            self._plan_step(1)
+
+    def _plan_step(self, delay_ms: float) -> None:
+        """Let the spool take a step; a box prints one sheet at a time."""
+        self._spooling = self._runs
+        self._schedule.after(delay_ms, partial(self._step, self._runs))
+
+    def _step(self, run: int) -> None:
+        if not self.is_running or run != self._runs:
+            return
+        self._network.shop.coordinator.has_jobs[PRINTER].clear()
+        try:
+            wait_s = self._spool.step()
+        except Crash:
+            if run == self._runs:
+                self._faults["killed in an announcement"] += 1
+                self.kill()
+            return
+        self._spooling = -1
+        if wait_s == 0:
+            self._plan_step(1)
+        elif self._network.shop.reader.jobs.next(PRINTER) is not None:
+            self._plan_step(RETRY_MS)
+        else:
+            self._look_for_jobs()
+
+
+def _sheet(job: Job, material: Material) -> bytes:
+    """What is on a sheet, as far as anybody here reads it: which operation it shows, and what it says of itself."""
+    assert material.operation is not None, "nobody asks for a test page here"
+    return orjson.dumps([material.operation["number"], *job.headings])
