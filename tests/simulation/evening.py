@@ -44,7 +44,7 @@ def _screens(world: World) -> None:
     """What is retained is what the ledger would say now, and so is what each till shows."""
     network = world.network
     shop = network.shop
-    expected = dict(Projection(shop.topics, shop.reader).everything())
+    expected = dict(Projection(shop.topics, shop.reader, shop.coordinator.standing_alerts).everything())
     for topic, payload in expected.items():
         demand(network.retained.get(topic) == payload, DRAINED, topic, network.retained.get(topic), "and not", payload)
     printers = {shop.topics.printer(printer) for printer in shop.coordinator.has_jobs}
