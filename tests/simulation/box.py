@@ -15,6 +15,9 @@ import orjson
 
 from appliance.contract.delivery import Channel
 from appliance.contract.paper import Job, JobChange, JobState, Material, Retry
+from appliance.ledger.backup import make_backup
+from appliance.ledger.coverage import stand
+from appliance.ledger.restore import restore_backup
 from appliance.ledger.writer import KEEP_TIME_MS, Moment
 from appliance.printing.driver import Level
 from appliance.printing.spool import Spool
@@ -135,7 +138,7 @@ class Box:
         """kill -9; it is started again soon."""
         if self.is_running:
             self._stop()
-            self._schedule.after(self._chance.expovariate(1 / 5_000), partial(self._start, self._moment))
+            self._schedule.after(self._chance.expovariate(1 / 5_000), self._start)
 
     def kill_in_announcement(self) -> None:
         """The next turn is committed, and only some of it is said."""
@@ -148,8 +151,17 @@ class Box:
             self._schedule.after(self._chance.expovariate(1 / self._mix.off_ms), self._boot)
 
     def back_up(self) -> None:
-        if self.is_running:
-            self._backups = [*self._backups[1 - BACKUPS_KEPT :], self._network.back_up()]
+        """A copy is made, the oldest ones go, and devices are told what all that are kept cover."""
+        if not self.is_running:
+            return
+        shop = self._network.shop
+        made = make_backup(
+            shop.directory, self._network.new_path(), carried={}, made_ms=shop.clock.wall_ms(), version="0"
+        )
+        self._backups = [*self._backups[1 - BACKUPS_KEPT :], made.path]
+        for covered in shop.reader.newly_covered([stand(path) for path in self._backups]):
+            shop.coordinator.cover(covered)
+        self.has_work()
 
     def restore(self) -> None:
         """The ledger is set back to one of its backups, however old: the tills must bring what is missing."""
@@ -157,7 +169,9 @@ class Box:
             self._stop()
             self.restores += 1
             backup = self._chance.choice(self._backups)
-            self._schedule.after(self._chance.expovariate(1 / 60_000), partial(self._start, self._moment, backup))
+            restored = f"{self.restores}"
+            restore_backup(backup, self._network.shop.directory, shop="shop", carried=(), force=False, now=restored)
+            self._schedule.after(self._chance.expovariate(1 / 60_000), self._start)
 
     def restart_broker(self, *, is_forgetful: bool) -> None:
         """The broker beside the box is restarted; with its memory goes all that was retained."""
@@ -184,22 +198,20 @@ class Box:
     def _boot(self) -> None:
         self._boots += 1
         self._boot_ms = self._schedule.now_ms
-        self._start(self._moment)
-
-    def _moment(self) -> Moment:
-        return Moment(f"boot {self._boots}", self._schedule.now_ms - self._boot_ms, self._wall_ms())
+        self._start()
 
     def _wall_ms(self) -> int | None:
         """The wall clock, where the box has one that is right."""
         return WALL_MS + self._schedule.now_ms if self._mix.has_clock else None
 
-    def _start(self, moment: Callable[[], Moment], backup: Path | None = None) -> None:
+    def _start(self) -> None:
         self.is_running = True
         self._network.shop.clock.synchronised = self._mix.has_clock
-        self._or_die(partial(self._begin, moment(), backup))
+        self._or_die(self._begin)
 
-    def _begin(self, moment: Moment, backup: Path | None) -> None:
-        self._network.start_box(backup=backup, moment=moment)
+    def _begin(self) -> None:
+        moment = Moment(f"boot {self._boots}", self._schedule.now_ms - self._boot_ms, self._wall_ms())
+        self._network.start_box(moment=moment)
         self._kept_ms = self._network.shop.clock.now_ms
         self._inspector.begin()
         self.lost |= self.fragile - self._inspector.present
