@@ -10,6 +10,7 @@ invariants are kept here: nothing is announced or settled that is not on the dis
 committed.
 """
 
+import hashlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -34,8 +35,8 @@ from appliance.contract.operations import (
 )
 from appliance.contract.paper import Installed, Job, JobChange, JobState, Look, Printer, Said, Sheet
 from appliance.contract.topics import SHOP_DEVICE, Topics
-from appliance.inbox import Inbox
-from appliance.ports import Changed, Clock, Link, Pages, Printing, Projection, Store, Turn
+from appliance.inbox import Inbox, Waiting
+from appliance.ports import Changed, Clock, Hand, Link, Pages, Printing, Projection, Store, Turn
 from appliance.stock import alerts
 from appliance.stock.alerts import Cleared, Raised
 from appliance.stock.errors import Rejected
@@ -112,6 +113,7 @@ class Coordinator:
         projection: Projection,
         link: Link,
         clock: Clock,
+        hand: Hand,
         printing: Printing,
         reserve_ms: int,
     ) -> None:
@@ -123,6 +125,7 @@ class Coordinator:
         self._projection = projection
         self._link = link
         self._clock = clock
+        self._hand = hand
         self._printing = printing
         self._inbox: Inbox[Work] = Inbox()
         self._questions: deque[Delivery] = deque()
@@ -195,17 +198,21 @@ class Coordinator:
 
         When the store raises, nothing has changed, nothing is settled, and all of it waits for the next turn.
         """
-        batch = self._inbox.take(TURN_BYTES)
+        batch = self._inbox.take(1 if self._hand.is_careful else TURN_BYTES)
         if self._inbox:
             self.has_inbox.set()
         is_expiry_due = self._clock.shop_ms() - self._expired_ms >= EXPIRY_LOOK_MS
         if not (batch or is_expiry_due):
             return 0
         replies: dict[tuple[str, str | None], _Reply] = {}
+        finished: list[Waiting[Work]] = []
+        unfinished: list[Waiting[Work]] = []
         try:
             with self._store.turn(self._clock.shop_ms(), self._clock.wall_ms()) as turn:
                 for waiting in batch:
-                    self._reconcile(turn, waiting.work, replies)
+                    is_finished = self._reconcile(turn, waiting.work, replies)
+                    (finished if is_finished else unfinished).append(waiting)
+                self._hand.judged()
                 if is_expiry_due:
                     self._expire(turn)
                 if any(isinstance(waiting.work, _Change) for waiting in batch):
@@ -214,7 +221,7 @@ class Coordinator:
             self._inbox.put_back(batch)
             raise
         self._announce(turn.committed(), replies)
-        for waiting in batch:
+        for waiting in finished:
             match waiting.work:
                 case Delivery() as delivery:
                     delivery.settled()
@@ -222,9 +229,14 @@ class Coordinator:
                     order.done(order.verdict)
                 case _Change() as change:
                     change.done(change.verdict)
+        if unfinished:
+            self._inbox.put_back(unfinished)
+            self.has_inbox.set()
+        self._hand.done()
         return len(batch)
 
-    def _reconcile(self, turn: Turn, work: Work, replies: dict[tuple[str, str | None], _Reply]) -> None:
+    def _reconcile(self, turn: Turn, work: Work, replies: dict[tuple[str, str | None], _Reply]) -> bool:
+        """Deal with a piece of work. Returns whether all of it is dealt with, or the rest is for another turn."""
         match work:
             case _Order():
                 work.verdict = self._commit_own(turn, work.operation)
@@ -241,7 +253,8 @@ class Coordinator:
                 if state.is_online:
                     replies.setdefault((work.device, state.epoch), _Reply()).is_handshake = True
             case Delivery(payload=payload) if payload:  # Without one somebody cleared a retained operation.
-                self._take_delivery(turn, work, replies)
+                return self._take_delivery(turn, work, replies)
+        return True
 
     def _expire(self, turn: Turn) -> None:
         """Release what open receipts have reserved for too long."""
@@ -263,13 +276,20 @@ class Coordinator:
             turn, SHOP_DEVICE, epoch, Head(seq, tag, {"seq": seq, "tag": tag, **operation}), is_linked=True
         )
 
-    def _take_delivery(self, turn: Turn, delivery: Delivery, replies: dict[tuple[str, str | None], _Reply]) -> None:
+    def _take_delivery(self, turn: Turn, delivery: Delivery, replies: dict[tuple[str, str | None], _Reply]) -> bool:
+        name = f"{delivery.device} {hashlib.blake2b(delivery.payload, digest_size=16).hexdigest()}"
+        self._hand.take(name)
+        if self._hand.is_poison(name):
+            turn.quarantine(delivery.device, "internal", delivery.size, delivery.payload[:HEAD_BYTES])
+            turn.put_alert(alerts.internal(delivery.device, f"a message of {delivery.size} bytes"))
+            return True
         try:
             message = read_message(delivery.payload)
             reply = replies.setdefault((delivery.device, message.epoch), _Reply())
-            self._take_message(turn, delivery.device, message, reply)
+            return self._take_message(turn, delivery.device, message, reply)
         except Unreadable as error:
             self._quarantine(turn, delivery, str(error))
+        return True
 
     def _quarantine(self, turn: Turn, delivery: Delivery, why: str) -> None:
         """Keep what names no operation, and tell a person."""
@@ -277,8 +297,11 @@ class Coordinator:
         turn.quarantine(delivery.device, why, delivery.size, delivery.payload[:HEAD_BYTES])
         turn.put_alert(alerts.quarantine(delivery.device, why, delivery.size))
 
-    def _take_message(self, turn: Turn, device: str, message: Message, reply: _Reply) -> None:
-        """Judge a message's operations in order. Raises Unreadable at one that has no name."""
+    def _take_message(self, turn: Turn, device: str, message: Message, reply: _Reply) -> bool:
+        """Judge a message's operations in order. Returns whether that was all of them.
+
+        Raises Unreadable at one that has no name.
+        """
         for n, raw in enumerate(message.operations[:OPERATIONS_MAX]):
             try:
                 head = identify(raw)
@@ -287,17 +310,25 @@ class Coordinator:
                 raise
             match self._place(turn, device, message, head, is_first=n == 0):
                 case Place.NEXT:
-                    is_linked = message.after is not None or head.seq == n + 1
-                    self._commit(turn, device, message.epoch, head, is_linked=is_linked)
+                    name = f"{device} {message.epoch} {head.seq} {head.tag}"
+                    self._hand.take(name)
+                    if self._hand.is_poison(name):
+                        self._set_aside(turn, device, message.epoch, head)
+                    else:
+                        is_linked = message.after is not None or head.seq == n + 1
+                        self._commit(turn, device, message.epoch, head, is_linked=is_linked)
                     reply.committed += 1
+                    if self._hand.is_careful and n + 1 < len(message.operations):
+                        return False  # Taken again, what is committed of it by then counts as sent again.
                 case Place.GAP:
                     reply.gap = True
-                    return
+                    return True
                 case Place.REUSED | Place.CLOSED as verdict:
                     log.warning("refused device=%s seq=%d code=%s", device, head.seq, verdict.value)
                     reply.refused.append(Refusal(head.seq, head.tag, verdict.value))
-                    return
+                    return True
         reply.gap = reply.gap or len(message.operations) > OPERATIONS_MAX
+        return True
 
     def _place(self, turn: Turn, device: str, message: Message, head: Head, *, is_first: bool) -> Place:
         epoch = turn.epoch(device, message.epoch)
@@ -341,6 +372,14 @@ class Coordinator:
             turn.put_alert(alerts.rejected(device, epoch, head.seq, error.code, error.detail))
             return error
         return None
+
+    def _set_aside(self, turn: Turn, device: str, epoch: str, head: Head) -> None:
+        """Record an operation as rejected without looking into it: twice that was the end of this program."""
+        log.error("set aside device=%s epoch=%s seq=%d", device, epoch, head.seq)
+        turn.reject(device, epoch, head, Rejected("internal", "the coordinator failed at it twice: a fault of its own"))
+        encoded = head.encoded()
+        turn.quarantine(device, "internal", len(encoded), encoded[:HEAD_BYTES])
+        turn.put_alert(alerts.internal(device, f"operation {head.seq} of epoch {epoch}"))
 
     def _print(self, turn: Turn, device: str, said: Said, stale_at_ms: int) -> None:
         for wanted in self._printing.wanted(said, turn.group):

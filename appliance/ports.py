@@ -26,6 +26,32 @@ class Link(Protocol):
         ...
 
 
+class Hand(Protocol):
+    """Where it is noted what the coordinator is at, so that an operation that kills it twice is known."""
+
+    @property
+    def is_careful(self) -> bool:
+        """Whether a turn is to deal with one operation alone, for the last run ended in a crash."""
+        ...
+
+    def take(self, name: str) -> None:
+        """This operation, or message, is in hand from now on."""
+        ...
+
+    def judged(self) -> None:
+        """All of the turn is judged, and nothing committed: what fails from here on is no single one's fault, unless
+        there is only one."""
+        ...
+
+    def done(self) -> None:
+        """The turn is over, and nothing is in hand any more."""
+        ...
+
+    def is_poison(self, name: str) -> bool:
+        """Whether it was in hand at two crashes in a row."""
+        ...
+
+
 class Clock(Protocol):
     def shop_ms(self) -> int: ...
 

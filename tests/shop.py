@@ -13,6 +13,7 @@ from typing import Any
 import apsw
 import orjson
 
+from appliance.app.crashes import Crashes
 from appliance.contract import messages
 from appliance.contract.delivery import Channel, Delivery
 from appliance.contract.topics import Topics
@@ -120,6 +121,7 @@ class Shop:
         self.clock.now_ms = max(self.clock.now_ms, begun_ms) if self.moment is None else begun_ms
         self.reader = Reader(self.directory, vfs=self._vfs)
         self.link = Link()
+        self.crashes = Crashes(self.directory)
         self.coordinator = Coordinator(
             topics=self.topics,
             speaker=messages.Coordinator(self.writer.ledger, self.run, "estimated", "0"),
@@ -128,11 +130,13 @@ class Shop:
             projection=Projection(self.topics, self.reader, lambda: self.coordinator.standing_alerts()),
             link=self.link,
             clock=self.clock,
+            hand=self.crashes,
             printing=self.printing,
             reserve_ms=self._reserve_ms,
         )
 
     def stop(self) -> None:
+        self.crashes.close()
         self.reader.close()
         self.writer.close()
 

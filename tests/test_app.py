@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from appliance import app
-from appliance.app.supervision import die_in_loop
+from appliance.app.supervision import Supervisor
 from appliance.broker.embedded import EmbeddedBroker
 from appliance.settings import load_settings
 from tests.box import PASSWORD, Box
@@ -83,11 +83,12 @@ def test_a_box_that_has_no_file_descriptor_left_accepts_again_when_it_has(tmp_pa
 
 def test_a_fault_of_ours_in_the_event_loop_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     codes: list[int] = []
+    died: list[str] = []
     monkeypatch.setattr(os, "_exit", codes.append)
 
     async def fail() -> None:
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(die_in_loop)
+        loop.set_exception_handler(Supervisor(lambda part, error: died.append(part)).die_in_loop)
         loop.call_soon(lambda: 1 // 0)
         future = loop.create_future()
         future.set_exception(OSError("in a task"))
@@ -96,3 +97,4 @@ def test_a_fault_of_ours_in_the_event_loop_ends_the_process(monkeypatch: pytest.
 
     asyncio.run(fail())
     assert codes == [1, 1]
+    assert died == ["loop", "loop"]

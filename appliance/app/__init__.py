@@ -8,7 +8,8 @@
     control      commands on the Unix socket
 
 A part that fails by our own fault ends the process with an error, and systemd starts it anew: what was acknowledged is
-on the disk, and what was not comes again. The disk's faults are retried, for they may pass.
+on the disk, and what was not comes again. What it died of twice in a row is set aside. The disk's faults are retried,
+for they may pass.
 """
 
 import asyncio
@@ -25,10 +26,11 @@ from appliance.access.password import ShopPassword, make_password
 from appliance.app.backups import Backups, Command
 from appliance.app.brokers import Embedded, External, Started
 from appliance.app.commands import handlers
+from appliance.app.crashes import TURNS_PART, Crashes
 from appliance.app.ownership import own
 from appliance.app.printers import Printer, print_rules
 from appliance.app.refusal import CannotStart
-from appliance.app.supervision import die_in_loop, start_part
+from appliance.app.supervision import Supervisor
 from appliance.app.turns import Answers, Turns
 from appliance.clock import ShopClock, boot_id, boottime_ms, synchronised_wall_ms
 from appliance.contract import messages
@@ -70,11 +72,15 @@ async def serve(
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(die_in_loop)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     with ExitStack() as parts:
         directory = own(settings.data_dir, parts)
+        crashes = Crashes(directory)
+        parts.callback(crashes.close)
+        crashes.watch()
+        supervisor = Supervisor(crashes.died)
+        loop.set_exception_handler(supervisor.die_in_loop)
         began_ms = boottime_ms()
         writer = Writer(directory, shop=settings.shop, new_ledger=str(uuid.uuid4()))
         parts.callback(writer.close)
@@ -111,6 +117,7 @@ async def serve(
             projection=projection(),
             link=broker,
             clock=clock,
+            hand=crashes,
             printing=print_rules(settings),
             reserve_ms=settings.stock.reserve_hours * 3_600_000,
         )
@@ -128,10 +135,10 @@ async def serve(
 
         ended = await broker.start()
         # Not before: a first turn may have an alert to announce, and a broker that has not started takes none.
-        threads = [start_part("turns", turns.run), start_part("answers", answers.run)]
+        threads = [supervisor.start_part(TURNS_PART, turns.run), supervisor.start_part("answers", answers.run)]
         coordinator.install_printers()
-        print_threads = [start_part(f"print {printer.name}", printer.run) for printer in printers]
-        backup_threads = [start_part("backups", one.run) for one in backups]
+        print_threads = [supervisor.start_part(f"print {printer.name}", printer.run) for printer in printers]
+        backup_threads = [supervisor.start_part("backups", one.run) for one in backups]
         control.start()
         if settings.broker.mode is Mode.EMBEDDED:
             coordinator.say_online()  # To an external broker the rewrite says it, on every connection.

@@ -100,6 +100,16 @@ def history_gap(device: str, epoch: str) -> Raised:
     )
 
 
+def internal(device: str, what: str) -> Raised:
+    return Raised(
+        kind="internal",
+        subject=device,
+        summary=f"The box failed twice at {what} of {device}, and has set it aside: enter in another way what it said, "
+        "and send the box's log to its makers",
+        facts={"device": device, "reason": what},
+    )
+
+
 def clock() -> Raised:
     return Raised(
         kind="clock",

@@ -38,6 +38,7 @@ RAISED = [
     alerts.quarantine("A1", "no JSON object", 7),
     alerts.fork("A1", EPOCH, (EPOCH,)),
     alerts.history_gap("A1", EPOCH),
+    alerts.internal("A1", f"operation 15 of {EPOCH}"),
     alerts.clock(),
     alerts.disk_fails("database or disk is full"),
     alerts.disk_fills(256 << 20),

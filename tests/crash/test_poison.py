@@ -1,0 +1,236 @@
+"""An operation at which the box dies is set aside at its third coming; the others sell on, nobody else is blamed."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import orjson
+import pytest
+
+from appliance.app import crashes as crashes_module
+from appliance.app.crashes import TURNS_PART, Crashes
+from appliance.ledger.verify import verify
+from scripts.processes import START_S
+from tests.box import PASSWORD, Box
+from tests.broker import wire
+from tests.shop import Shop, message, operation, rows, tag
+
+CHECKOUT = Path(__file__).parent.parent.parent
+
+FAULTS = {
+    "raise": "    raise ZeroDivisionError\n",
+    "segmentation fault": "    import ctypes; ctypes.string_at(0)\n",
+    "hang": "    import os, signal, threading\n"  # Until a watchdog has enough of it.
+    "    os.kill(os.getpid(), signal.SIGABRT)\n    threading.Event().wait()\n",
+}
+"""How the box dies of a SKU named `poison`."""
+
+IN_THE_RULES = """
+from appliance import coordinator
+real = coordinator.reconcile
+def reconcile(body, *rest):
+    if getattr(body, "sku", "") == "poison":
+        die()
+    return real(body, *rest)
+coordinator.reconcile = reconcile
+"""
+
+IN_THE_COMMIT = """
+from appliance.ledger import turn
+real = turn.Turn.write
+def write(self):
+    if "poison" in self._shelf._skus:
+        die()
+    return real(self)
+turn.Turn.write = write
+"""
+
+IN_THE_READING = """
+from appliance import coordinator
+real = coordinator.read_message
+def read_message(payload):
+    if b"poison" in payload:
+        die()
+    return real(payload)
+coordinator.read_message = read_message
+"""
+
+ROOT = "stock/v1/shop/"
+
+
+@pytest.fixture
+def poisoned(tmp_path: Path) -> Iterator[Any]:
+    """Make a box that dies `how` it is told, `where` it is told."""
+    boxes: list[Box] = []
+
+    def make(how: str, where: str) -> Box:
+        patch = tmp_path / "patch"
+        patch.mkdir()
+        (patch / "sitecustomize.py").write_text(f"def die():\n{FAULTS[how]}{where}")
+        boxes.append(Box(tmp_path / "data", PYTHONPATH=f"{patch}:{CHECKOUT}"))
+        return boxes[0]
+
+    yield make
+    for box in boxes:
+        if box.process is not None:
+            box.kill()
+
+
+def _till(box: Box, device: str) -> wire.Client:
+    till = wire.Client(box.address).log_in(user=device, password=PASSWORD, client_id=device)
+    till.subscribe((f"{ROOT}device/{device}/ack", 0))
+    return till
+
+
+def _send(till: wire.Client, device: str, *operations: dict[str, Any]) -> None:
+    payload = orjson.dumps(message(*operations, epoch=f"epoch-of-device-{device}"))
+    till.send(wire.publish(f"{ROOT}device/{device}/op", payload, qos=1, packet_id=1))
+
+
+def _acked(till: wire.Client, seq: int) -> Any:
+    """Return the ack that reaches this far."""
+    while (packet := till.read()) is not None:
+        if packet.kind == wire.PUBLISH and (ack := orjson.loads(packet.payload))["seq"] >= seq:
+            return ack
+    raise AssertionError("the box has hung up")
+
+
+def _dies(box: Box, *operations: dict[str, Any]) -> int:
+    """Send a batch, and return the exit code of the box that died of it."""
+    box.start()
+    with _till(box, "A1") as till:
+        _send(till, "A1", *operations)
+        assert box.process is not None
+        code = box.process.wait(START_S)
+    box.kill()
+    return code
+
+
+BATCH = (operation(1), operation(2, sku="poison"), operation(3, sku="B"))
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [("raise", 1), ("segmentation fault", -signal.SIGSEGV), ("hang", -signal.SIGABRT)],
+)
+def test_operation_that_killed_the_box_twice_is_rejected_and_the_others_sell_on(
+    poisoned: Any, how: str, code: int
+) -> None:
+    box = poisoned(how, IN_THE_RULES)
+    for _ in range(2):
+        assert _dies(box, *BATCH) == code
+    box.start()
+    with _till(box, "A1") as till, _till(box, "A2") as other:
+        _send(other, "A2", operation(1, sku="C"))
+        _send(till, "A1", *BATCH)
+        assert _acked(other, 1)["rejected_total"] == 0
+        ack = _acked(till, 3)
+        assert [(one["seq"], one["tag"], one["code"]) for one in ack["rejected"]] == [(2, tag(2), "internal")]
+    assert '"kind":"internal"' in box.command("alert", "list", "--json").stdout
+    assert box.stop() == 0
+    assert rows(box.directory, "SELECT code, on_hand_milli FROM sku ORDER BY code") == [
+        ("A", -1000),
+        ("B", -1000),
+        ("C", -1000),
+    ]
+    [(kept,)] = rows(box.directory, "SELECT head FROM quarantine")
+    assert orjson.loads(kept) == BATCH[1]
+    verify(box.directory)
+
+
+def test_operation_of_which_the_commit_dies_is_found_by_one_more_crash(poisoned: Any) -> None:
+    """Where a batch fails as a whole nobody is blamed yet; the next run takes one operation at a time."""
+    box = poisoned("raise", IN_THE_COMMIT)
+    for _ in range(3):
+        _dies(box, *BATCH)
+    box.start()
+    with _till(box, "A1") as till:
+        _send(till, "A1", *BATCH)
+        ack = _acked(till, 3)
+        assert [(one["seq"], one["code"]) for one in ack["rejected"]] == [(2, "internal")]
+    assert box.stop() == 0
+    verify(box.directory)
+
+
+def test_message_that_kills_the_box_before_it_is_read_is_quarantined(poisoned: Any) -> None:
+    box = poisoned("raise", IN_THE_READING)
+    for _ in range(2):
+        _dies(box, *BATCH)
+    box.start()
+    with _till(box, "A1") as till:
+        _send(till, "A1", *BATCH)
+        _send(till, "A1", BATCH[0])
+        assert _acked(till, 1)["rejected_total"] == 0
+    assert box.stop() == 0
+    assert rows(box.directory, "SELECT reason, instr(head, 'poison') > 0 FROM quarantine") == [("internal", 1)]
+
+
+# --- nobody else is blamed --------------------------------------------------------------------------------------------
+
+
+def _crash(directory: Path, name: str, part: str = TURNS_PART, error: BaseException | None = None) -> None:
+    crashes = Crashes(directory)
+    crashes.take(name)
+    crashes.died(part, error or ZeroDivisionError())
+    crashes.close()
+
+
+def _start(directory: Path, name: str) -> tuple[bool, bool]:
+    """Whether the next run is careful, and takes this for poison."""
+    crashes = Crashes(directory)
+    try:
+        return crashes.is_careful, crashes.is_poison(name)
+    finally:
+        crashes.close()
+
+
+def test_only_two_crashes_in_a_row_at_the_same_operation_make_it_poison(tmp_path: Path) -> None:
+    for name in ("x", "y", "x"):
+        _crash(tmp_path, name)
+    assert _start(tmp_path, "x") == (True, False)
+    _crash(tmp_path, "x")
+    assert _start(tmp_path, "x") == (True, True)
+    assert _start(tmp_path, "x") == (False, True)
+
+
+def test_kill_or_a_power_cut_blames_nobody_however_often(tmp_path: Path) -> None:
+    for _ in range(5):
+        crashes = Crashes(tmp_path)
+        crashes.take("x")
+        crashes.close()
+    assert _start(tmp_path, "x") == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("part", "error"), [("answers", ZeroDivisionError()), (TURNS_PART, apsw.IOError("EIO"))], ids=["query", "disk"]
+)
+def test_what_another_part_or_the_disk_died_of_is_not_blamed_on_the_turns(
+    tmp_path: Path, part: str, error: BaseException
+) -> None:
+    for _ in range(3):
+        _crash(tmp_path, "x", part, error)
+    assert not _start(tmp_path, "x")[1]
+
+
+def test_careful_box_commits_a_batch_one_by_one_and_then_as_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crashes_module, "CAREFUL_TURNS", 7)
+    _crash(tmp_path, "")
+    shop = Shop(tmp_path)
+    batch = [operation(seq) for seq in range(1, 6)]
+    shop.hand("A1", orjson.dumps(message(*batch)))
+    for seq in range(1, 6):
+        assert shop.settled == 0
+        shop.coordinator.turn()
+        assert shop.retained("device/A1/ack")["seq"] == seq
+    assert shop.settled == 1
+    for seq in (6, 7):
+        assert shop.crashes.is_careful
+        shop.say("A1", message(operation(seq)))
+    shop.say("A1", message(operation(8), operation(9)))
+    assert shop.settled == 4
+    shop.stop()
+    verify(tmp_path)
