@@ -8,6 +8,12 @@ its parameters come out as text: that is what a printer does with it, too.
 import re
 from collections.abc import Callable, Iterator
 
+COMMAND_BYTES_MAX = 512
+"""No command of a job is longer, so as many NULs end one that was cut off. Half a second at 9600 baud."""
+
+HEADER_BYTES_MAX = 8
+"""How far a command's length reaches in it: behind so many NULs nothing can be taken for a length any more."""
+
 _Length = int | Callable[[bytes, int], int]
 """How many bytes a command has: a number, or a function of the stream and the command's place in it.
 

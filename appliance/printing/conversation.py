@@ -35,7 +35,8 @@ class Conversation:
         """Answers to fences that came since the driver set this to 0."""
         self.automatic: PrinterStatus | None = None
         """The newest status that came unasked, since the last one that was asked for."""
-        self.is_fence_out = False
+        self.fence_s: float | None = None
+        """When the fence was sent whose answer shows that none of an older one can come."""
         self.is_in_step = False
         """Whether it is known that no answer to an older connection's fence can come any more."""
         self._clock = clock
@@ -44,6 +45,7 @@ class Conversation:
         self._reader = StatusReader()
         self._real_time: list[RealTime] = []
         self._owes = False
+        self._nuls = 0
 
     def listen(self, timeout_s: float, *, to_write: bool = False) -> bool:
         """Hear what comes until something came or there is room for writing (where asked), for at most `timeout_s`.
@@ -77,6 +79,15 @@ class Conversation:
         ends_s = self._clock() + seconds
         while (left_s := ends_s - self._clock()) > 0:
             self.listen(left_s)
+
+    def end_the_past(self, size: int) -> None:
+        """End the command that an older connection was cut off in, or the printer takes what comes now for its rest.
+
+        Between two commands a printer ignores NULs; in a picture they are white dots, elsewhere parameters or nothing.
+        Sends `size` of them on the whole. Raises Lost.
+        """
+        if self._nuls < size and self.say(bytes(size - self._nuls)):
+            self._nuls = size
 
     def status(self) -> PrinterStatus | None:
         """Ask for the status; None when the printer is silent. Raises Lost."""

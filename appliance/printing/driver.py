@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from appliance.printing.commands import COMMAND_BYTES_MAX, HEADER_BYTES_MAX
 from appliance.printing.conversation import Conversation
 from appliance.printing.proof import BufferLost, Fences, Markers, Probes, Proof
 from appliance.printing.status import FENCE, PrinterState, PrinterStatus
@@ -214,29 +215,41 @@ class Driver:
     def _look(self, conversation: Conversation) -> PrinterStatus:
         if not conversation.transport.answers:
             return PrinterStatus(PrinterState.READY, "")
-        status: PrinterStatus | None
-        if self._able.has_status:
-            status = conversation.status()
-        else:
-            conversation.listen(0)
-            status = conversation.automatic or _MUTE
+        # Before the first question, which a command that was cut off would take for its length: 1,040 bytes.
+        conversation.end_the_past(HEADER_BYTES_MAX)
+        status = self._asked(conversation)
+        if status is None:  # Inside a picture that was cut off, some printers take a question for dots.
+            conversation.end_the_past(COMMAND_BYTES_MAX)
+            status = self._asked(conversation)
         if status is None:
             self._drop()  # a connection that says nothing is begun anew
             return self._stalled or _SILENT
         self._stalled = None
-        may_be_ready = status.state == PrinterState.READY or status == _MUTE
-        return status if not may_be_ready or self._is_in_step(conversation) else _BEHIND
+        if status.state != PrinterState.READY and status != _MUTE:
+            return status
+        conversation.end_the_past(COMMAND_BYTES_MAX)
+        return status if self._is_in_step(conversation) else _BEHIND
+
+    def _asked(self, conversation: Conversation) -> PrinterStatus | None:
+        """Return what the printer says of itself, None when it is silent."""
+        if self._able.has_status:
+            return conversation.status()
+        conversation.listen(0)
+        return conversation.automatic or _MUTE
 
     def _is_in_step(self, conversation: Conversation) -> bool:
         """Say whether the next answer to a fence can only belong to the next fence.
 
         A printer may still hold the fences of a connection that was lost. Ours stands behind them, so when one was
-        answered and then none for longer than a checkpoint takes to print, none is left.
+        answered and then none for longer than a checkpoint takes to print, none is left. Ours may be lost as well, with
+        the printer's power: after `proof_s` it is sent again.
         """
         if self._level(conversation) != Level.FENCED or conversation.is_in_step:
             return True
-        if not conversation.is_fence_out:
-            conversation.is_fence_out = conversation.say(FENCE)
+        conversation.listen(0)
+        is_due = conversation.fence_s is None or self._clock() - conversation.fence_s >= self._limits.proof_s
+        if is_due and not conversation.answered and conversation.say(FENCE):
+            conversation.fence_s = self._clock()
         ends_s = self._clock() + self._limits.answer_s
         while not conversation.answered and (left_s := ends_s - self._clock()) > 0:
             conversation.listen(left_s)
@@ -398,6 +411,6 @@ _WRITE_BYTES = 4096
 _SILENT = PrinterStatus(PrinterState.UNKNOWN, "it does not answer: is it switched on, and is its cable in?")
 _BEHIND = PrinterStatus(
     PrinterState.UNKNOWN,
-    "it still prints what it was sent before; if it does not, run: stock-coordinator printer setup",
+    "it still prints what it was sent before; if it does not, switch it off and on",
 )
 _MUTE = PrinterStatus(PrinterState.UNKNOWN, "this printer cannot tell its state")

@@ -11,6 +11,7 @@ stalled printer. The seven commands that a pre-check needs are written out below
 from collections.abc import Iterable
 
 from appliance.printing import qr
+from appliance.printing.commands import COMMAND_BYTES_MAX, HEADER_BYTES_MAX
 from appliance.printing.layout.blocks import Block, Code, Cut, Picture, Size
 from appliance.printing.layout.sheet import Paper, Row, set_in_rows
 from appliance.printing.models import DEFAULT_MODEL, Model, find_model
@@ -69,10 +70,19 @@ def _size(size: Size) -> bytes:
 
 
 def _raster(picture: Picture) -> bytes:
-    """GS v 0, which every thermal printer knows, between ESC a: in the middle, and left again."""
+    """GS v 0, which every thermal printer knows, between ESC a: in the middle, and left again.
+
+    In bands of few rows: a printer whose picture was cut off takes what comes next for the rest of it.
+    """
     width_bytes = (picture.width + 7) // 8
-    header = b"\x1dv0\x00" + width_bytes.to_bytes(2, "little") + picture.height.to_bytes(2, "little")
-    return b"\x1ba\x01" + header + picture.bits + b"\x1ba\x00"
+    band_bytes = (COMMAND_BYTES_MAX - HEADER_BYTES_MAX) // width_bytes * width_bytes
+    bands = [picture.bits[at : at + band_bytes] for at in range(0, len(picture.bits), band_bytes)]
+    return b"\x1ba\x01" + b"".join(_band(band, width_bytes) for band in bands) + b"\x1ba\x00"
+
+
+def _band(bits: bytes, width_bytes: int) -> bytes:
+    rows = len(bits) // width_bytes
+    return b"\x1dv0\x00" + width_bytes.to_bytes(2, "little") + rows.to_bytes(2, "little") + bits
 
 
 def _cut(model: Model) -> bytes:

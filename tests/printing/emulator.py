@@ -5,6 +5,7 @@ a transport to it in simulated time. `PtyPrinter` is the same machine in a threa
 """
 
 import os
+import re
 import select
 import threading
 import time
@@ -20,6 +21,8 @@ from appliance.printing.transport.port import CannotOpen, Lost
 
 CP866_PAGE = 17
 
+_REAL_TIME = re.compile(rb"\x10\x04[\x01-\x04]")
+
 
 @dataclass(slots=True)
 class Sheet:
@@ -34,7 +37,10 @@ class Sheet:
 
 
 class Printer:
-    """bytes_per_s: how fast it prints. buffer_bytes: what it takes ahead of that. boot_s: how long it is off."""
+    """bytes_per_s: how fast it prints. buffer_bytes: what it takes ahead of that. boot_s: how long it is off.
+
+    obeys_inside: real-time requests are answered also inside another command's data, as on an Epson.
+    """
 
     def __init__(
         self,
@@ -45,6 +51,7 @@ class Printer:
         has_marker: bool = True,
         has_fence: bool = True,
         has_status: bool = True,
+        obeys_inside: bool = False,
     ) -> None:
         self.bytes_per_s = bytes_per_s
         self.buffer_bytes = buffer_bytes
@@ -52,7 +59,10 @@ class Printer:
         self.has_marker = has_marker
         self.has_fence = has_fence
         self.has_status = has_status
+        self.obeys_inside = obeys_inside
         self.replies = bytearray()
+        self._held = 0
+        self._heard = b""
         self.sheets: list[Sheet] = []
         self.has_paper = True
         self.is_cover_open = False
@@ -72,10 +82,15 @@ class Printer:
         if self.is_stalled:
             return 0
         taken = data[: max(0, self.buffer_bytes - self._held)]
+        if self.obeys_inside:
+            for request in _REAL_TIME.finditer(self._heard + taken):
+                self._answer(request[0][2])
+            self._heard = (self._heard + taken)[-2:]
         for command in self._splitter.feed(taken):
             if command[:2] == b"\x10\x04":
-                self._answer(command[2])
-            else:
+                if not self.obeys_inside:
+                    self._answer(command[2])
+            elif command != b"\0":
                 self._buffer.append(command)
                 self._held += len(command)
         return len(taken)
@@ -135,6 +150,7 @@ class Printer:
 
     def _switch_on(self) -> None:
         self._splitter = Splitter()
+        self._heard = b""
         self._buffer: deque[bytes] = deque()
         self._held = 0
         self._budget = 0.0
@@ -199,6 +215,8 @@ class Bench:
     def __init__(self, printer: Printer) -> None:
         self.printer = printer
         self.now_s = 0.0
+        self.carried = b""
+        """Every byte that the printer took."""
         self.is_plugged = True
         self.connections_ended = 0
         self.connections_dead = 0
@@ -264,6 +282,7 @@ class Wire:
             return len(data)
         # Every byte takes its time on the line (about 115,200 baud), so that faults come between them.
         taken = self._bench.printer.feed(data[:64])
+        self._bench.carried += data[:taken]
         self._bench.advance(taken * 0.0001)
         return taken
 

@@ -5,11 +5,17 @@ The printer is the emulator's machine and the clock is its bench, so nothing her
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
 from appliance.printing.driver import Capabilities, Doubtful, Driver, Level, Limits, NotReady, Printed
+from appliance.printing.encode import encode
+from appliance.printing.layout.precheck import precheck
+from appliance.printing.layout.sheet import Paper
+from appliance.printing.sample import sample_precheck
 from appliance.printing.status import PrinterState, PrinterStatus
+from appliance.printing.template import load_template
 from appliance.printing.transport.address import BadUrl
 from tests.printing.emulator import Bench, Printer
 from tests.printing.jobs import job, job_lines, marker, whole
@@ -117,6 +123,40 @@ def test_many_jobs_on_one_connection_are_told_apart() -> None:
             desk.send(f"Чек{number}", number)
             assert whole(desk.printer.sheets, f"Чек{number}") == 1
         assert desk.told == [PrinterStatus(PrinterState.READY, "")]
+
+
+# --- after a job that was cut off ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("obeys_inside", [True, False])
+@pytest.mark.parametrize("capabilities", [MARKER, FENCE, FENCE_ONLY, NOTHING])
+def test_wherever_a_job_was_cut_off_the_next_is_whole(capabilities: Capabilities, obeys_inside: bool) -> None:
+    """Once the rest of a picture that was cut off swallowed the next sheet's head, and ПОВТОР with it."""
+    blocks = precheck(sample_precheck("ru"), load_template(None, Paper(32)))
+    past = Desk(MARKER)
+    past.driver.send(encode(blocks, Paper(32)), marker(1), began=past.begin)
+    cut_off = past.bench.carried
+    text_ends = cut_off.rindex(b"\x1ba\x01")
+    for size in [*range(1, text_ends, 7), *range(text_ends, len(cut_off))]:
+        desk = Desk(capabilities, Printer(obeys_inside=obeys_inside, buffer_bytes=64 * 1024))
+        desk.printer.feed(cut_off[:size])
+        with suppress(NotReady):  # it still prints the past
+            desk.send("Чек", 2)
+        desk.finish()
+        if not desk.began:
+            desk.send("Чек", 2)
+            desk.finish()
+        assert whole(desk.printer.paper(), "Чек") == 1, f"after {size} bytes of {len(cut_off)}"
+
+
+def test_a_fence_that_was_lost_with_the_printers_power_is_sent_again() -> None:
+    desk = Desk(FENCE, Printer(bytes_per_s=20))
+    desk.printer.feed(job("Старый", 40))
+    with pytest.raises(NotReady, match="still prints what it was sent before; if it does not, switch it off and on"):
+        desk.send("Чек")
+    desk.printer.cut_power()
+    desk.finish()
+    assert desk.send("Чек") == Printed(Level.FENCED)
 
 
 # --- before the first byte -------------------------------------------------------------------------------------------

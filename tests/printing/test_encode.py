@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from appliance.printing.commands import COMMAND_BYTES_MAX, Splitter
 from appliance.printing.encode import encode
-from appliance.printing.layout.blocks import Code, Cut, Picture, Size, Text
+from appliance.printing.layout.blocks import Block, Code, Cut, Picture, Size, Text
 from appliance.printing.layout.sheet import Paper
 from appliance.printing.models import CannotPrint, find_model, model_names
 
@@ -46,6 +47,20 @@ def test_text_is_written_in_the_one_code_page_of_the_paper() -> None:
 def test_only_a_change_of_style_is_sent() -> None:
     rows = [Text("a", bold=True), Text("b", bold=True, size=Size.DOUBLE), Text("c", size=Size.DOUBLE), Text("d")]
     assert encode(rows, PAPER)[7:] == b"\x1bE\x01a\n\x1d!\x11b\n\x1bE\x00c\n\x1d!\x00d\n"
+
+
+def test_no_command_of_a_sheet_is_longer_than_what_ends_one_that_was_cut_off() -> None:
+    blocks: list[Block] = [
+        Picture(576, 100, bytes(range(72)) * 100),
+        Code("0b9f6a52-7c1d-4e83-a5f4-3d2e1c0b9a87" * 4),
+        Cut(),
+    ]
+    written = encode(blocks, PAPER)
+    commands = list(Splitter().feed(written))
+    assert b"".join(commands) == written
+    assert max(len(command) for command in commands if command[0] < 0x20) <= COMMAND_BYTES_MAX
+    bands = [command[8:] for command in commands if command[:2] == b"\x1dv"]
+    assert b"".join(bands).startswith(bytes(range(72)) * 100)
 
 
 def test_a_picture_is_a_raster_in_the_middle() -> None:

@@ -107,10 +107,10 @@ def test_a_person_cancels_retries_and_tests_from_the_command_line(box: Box, pty:
     assert queue(box) == []
     refused = box.command("printer", "cancel", "99")
     assert (refused.returncode, "there is no job 99" in refused.stderr) == (1, True)
-    for wrong in ("0", str(2**63), str(2**64)):
-        assert box.command("printer", "retry", wrong).returncode == 2
+    for wrong in (0, 2**63):
+        assert box.command("printer", "retry", str(wrong)).returncode == 2
         with pytest.raises(ControlError, match=f"{wrong} is no number of a job"):
-            list(ask(box.directory, "print-cancel", job=int(wrong)))
+            list(ask(box.directory, "print-cancel", job=wrong))
     pty.do(Printer.give_paper)
     assert box.command("printer", "test", "main").returncode == 0
     wait_for_sheets(pty, lambda sheets: len(sheets) == 1)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import pytest
 
+from appliance.printing.commands import COMMAND_BYTES_MAX
 from appliance.printing.driver import Capabilities, Doubtful, Driver, Level, Limits, NotReady, Printed
 from appliance.printing.status import PrinterState, PrinterStatus
 from tests.printing.emulator import Printer, PtyPrinter
@@ -283,6 +284,7 @@ def test_delivered_means_that_the_bytes_have_left_this_machine(drive: Callable[.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         driver = drive(f"tcp://127.0.0.1:{listener.getsockname()[1]}", Capabilities(), QUICK)
         data = job("A", 1500)
+        sent = bytes(COMMAND_BYTES_MAX) + data
         driver.status()
         connection, _ = listener.accept()
         if not does_read:
@@ -290,11 +292,11 @@ def test_delivered_means_that_the_bytes_have_left_this_machine(drive: Callable[.
                 send(driver, data)
         else:
             heard = bytearray()
-            reader = threading.Thread(target=lambda: heard.extend(connection.makefile("rb").read(len(data))))
+            reader = threading.Thread(target=lambda: heard.extend(connection.makefile("rb").read(len(sent))))
             reader.start()
             assert send(driver, data) == Printed(Level.DELIVERED)
             reader.join()
-            assert heard == data
+            assert heard == sent
         connection.close()
 
 
