@@ -143,9 +143,17 @@ def check(fields: dict[str, object], device: str, known: Known) -> Draft:
 
 
 def outcome(encoded: bytes, device: str, known: Known) -> Outcome:
-    """Return what an operation that was checked when it was made changes."""
+    """Return what an operation that was checked when it was made changes.
+
+    Since then this till may have been restarted and have forgotten what it knew: what the rules reject for want of it,
+    such as a copy of a receipt that is acked long since, changes nothing here.
+    """
     raw = orjson.loads(encoded)
-    return _outcome(read_operation(Head(raw["seq"], raw["tag"], raw), is_linked=True).body, device, known)
+    body = read_operation(Head(raw["seq"], raw["tag"], raw), is_linked=True).body
+    try:
+        return _outcome(body, device, known)
+    except Rejected:
+        return Outcome()
 
 
 def _outcome(body: Body, device: str, known: Known) -> Outcome:

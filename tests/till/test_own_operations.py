@@ -202,6 +202,18 @@ def test_after_a_power_cut_unacked_receipts_reserve_as_before(tmp_path: Path) ->
     desk.outbox.close()
 
 
+def test_a_till_starts_with_a_copy_to_send_of_a_receipt_that_it_has_forgotten(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "A1.outbox")
+    desk.shake_hands()
+    tag = receipt(desk, "paid", "2")
+    desk.ack(1, tag)
+    desk.session.wanted({"type": "print", "receipt": "tab-7"}, desk.now_ms)
+    desk.outbox.close()
+    again = Desk(tmp_path / "A1.outbox")
+    assert (again.outbox.pending, again.session.view.skus()) == (1, [])
+    again.outbox.close()
+
+
 def test_what_a_restored_coordinator_lost_reserves_again(desk: Desk) -> None:
     desk.ack(1, receipt(desk, "open", "3"))
     desk.speaks_as(LEDGER, "b2")
