@@ -20,6 +20,9 @@ from appliance.printing.jobs import PrintRules, Station
 from tests.ledger.test_backup import HASH, back_up, cover, sell
 from tests.shop import Shop, message, operation, rows, tag
 
+NOTES = ("crash", "in-hand")
+"""What a shop notes of its own dying, beside the ledger; a restore leaves it."""
+
 BESIDE = {f"{FILE_NAME}-wal", f"{FILE_NAME}-shm", "backup.lock"}
 PASSWORD = "shop-password.argon2"
 
@@ -50,7 +53,7 @@ def test_restored_ledger_is_the_backups_and_the_former_one_is_kept(shop: Shop) -
     shop.stop()
     restored = restore(shop)
     assert (restored.aside, restored.has_digest, restored.warning) == (shop.directory / "replaced-now", True, "")
-    assert {path.name for path in shop.directory.iterdir()} == {FILE_NAME, "replaced-now", "backup.lock"}
+    assert {path.name for path in shop.directory.iterdir()} == {FILE_NAME, "replaced-now", "backup.lock", *NOTES}
     assert verify(shop.directory).operations == 3
     assert verify(shop.directory / "replaced-now").operations == 5
     shop.start()
@@ -125,7 +128,7 @@ def test_damaged_backup_is_refused_and_nothing_has_changed(shop: Shop) -> None:
     with pytest.raises(BackupError, match="contradicts itself"):
         restore(shop)
     assert verify(shop.directory).operations == 5
-    assert [path.name for path in shop.directory.iterdir() if path.name not in BESIDE] == [FILE_NAME]
+    assert [path.name for path in shop.directory.iterdir() if path.name not in {*BESIDE, *NOTES}] == [FILE_NAME]
 
 
 def test_damaged_ledger_is_replaced_with_a_warning_and_kept(shop: Shop) -> None:
