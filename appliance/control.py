@@ -69,7 +69,8 @@ class ControlServer:
         self._thread.join()
         cut.cancel()
         self._server.server_close()
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):  # A disk that has become read-only keeps it; the next start takes it away.
+            self._path.unlink()
 
 
 class _Server(socketserver.UnixStreamServer):

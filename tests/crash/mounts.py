@@ -12,14 +12,14 @@ from pathlib import Path
 _SBIN = "/usr/sbin:/sbin"  # Debian keeps these tools there, which an ordinary user's PATH leaves out.
 
 
-def as_root(*command: str | Path) -> str:
-    """Run a command as root, and return what it printed."""
+def as_root(*command: str | Path, succeeds: tuple[int, ...] = (0,)) -> str:
+    """Run a command as root, and return what it printed. succeeds: the exit codes that mean that it did."""
     may = os.geteuid() == 0 or subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0
     assert may, "mounting needs root: run the tests as root, or allow this user `sudo -n`"
     sudo = () if os.geteuid() == 0 else ("sudo", "-n")
     environment = os.environ | {"PATH": f"{os.environ.get('PATH', '')}:{_SBIN}"}
     done = subprocess.run([*sudo, *map(str, command)], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}: {done.stderr}"
+    assert done.returncode in succeeds, f"{command}: {done.stderr}"
     return done.stdout.strip()
 
 
@@ -33,3 +33,13 @@ def mounted(where: Path, *how: str | Path) -> Iterator[Path]:
         yield where
     finally:
         as_root("umount", where)
+
+
+@contextmanager
+def mounted_ext4(image: Path, size_mib: int, where: Path) -> Iterator[Path]:
+    """Make an ext4 in a new file, and mount it."""
+    with image.open("wb") as file:
+        file.truncate(size_mib << 20)
+    as_root("mkfs.ext4", "-q", "-F", image)
+    with mounted(where, "-o", "loop", image):
+        yield where

@@ -20,7 +20,7 @@ from appliance.stock.alerts import disk_fails, disk_fills
 from tests.box import PASSWORD, Box
 from tests.broker import wire
 from tests.crash.disk import Fault, Faulty
-from tests.crash.mounts import mounted
+from tests.crash.mounts import as_root, mounted, mounted_ext4
 from tests.shop import Shop, message, operation, tag
 from tests.waiting import wait_until
 
@@ -131,11 +131,11 @@ def test_disk_that_fills_up_is_told_before_it_is_full(shop: Shop, monkeypatch: p
 def test_box_on_a_disk_that_is_really_full_goes_on_when_there_is_room(tmp_path: Path) -> None:
     """A few MiB of memory are the disk; another program fills it while a till sells."""
     with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "size=4m", "tmpfs") as disk:
-        with Box(disk / "data") as box, wire.Client(box.address) as till, wire.Client(box.address) as screen:
-            till.log_in(user="A1", password=PASSWORD, client_id="A1")
-            till.subscribe(("stock/v1/shop/device/A1/ack", 0))
-            screen.log_in(user="screen", password=PASSWORD, client_id="screen")
-            screen.subscribe((f"stock/v1/shop/{ALERT}", 0))
+        with (
+            Box(disk / "data") as box,
+            _logged_in(box, "A1", "device/A1/ack") as till,
+            _logged_in(box, "screen", ALERT) as screen,
+        ):
             _sell(till, 1)
             assert _heard(till)["seq"] == 1
             rubbish = disk / "rubbish"
@@ -146,9 +146,7 @@ def test_box_on_a_disk_that_is_really_full_goes_on_when_there_is_room(tmp_path: 
                 _sell(till, sold)
                 wait_until(partial(_has_answered, box, sold))
             assert _heard(screen)["kind"] == "disk"
-            with wire.Client(box.address) as late:
-                late.log_in(user="late", password=PASSWORD, client_id="late")
-                late.subscribe((f"stock/v1/shop/{ALERT}", 0))
+            with _logged_in(box, "late", ALERT) as late:
                 assert _heard(late)["kind"] == "disk"
             assert "can write nothing down" in box.command("alert", "list").stdout.replace("\n", " ")
             rubbish.unlink()
@@ -157,6 +155,44 @@ def test_box_on_a_disk_that_is_really_full_goes_on_when_there_is_room(tmp_path: 
             assert _heard(screen) is None
             assert box.stop() == 0
         verify(disk / "data")
+
+
+def test_box_whose_kernel_has_made_its_disk_read_only_says_so_and_has_lost_nothing_when_it_is_mended(
+    tmp_path: Path,
+) -> None:
+    """ext4 does that by itself when it finds itself damaged; here it is told that it is."""
+    image, where = tmp_path / "disk.img", tmp_path / "disk"
+    with mounted_ext4(image, 32, where), Box(where) as box, _logged_in(box, "A1", "device/A1/ack") as till:
+        _sell(till, 1)
+        assert _heard(till)["seq"] == 1
+        with _logged_in(box, "screen", ALERT) as screen:
+            _damage(where)
+            _sell(till, 2)
+            assert _heard(screen)["kind"] == "disk"
+        assert box.stop() == 0
+    as_root("e2fsck", "-fy", image, succeeds=(0, 1))
+    where.rmdir()
+    with mounted(where, "-o", "loop", image):
+        with Box(where) as box, _logged_in(box, "A1", "device/A1/ack") as till:
+            assert _heard(till)["seq"] == 1
+            _sell(till, 2)
+            assert _heard(till)["seq"] == 2
+            assert "disk" not in box.command("alert", "list").stdout
+            assert box.stop() == 0
+        verify(where)
+
+
+def _damage(where: Path) -> None:
+    """Let the kernel find an error in an ext4, upon which it takes no more writes."""
+    as_root("mount", "-o", "remount,errors=remount-ro", where)
+    device = Path(as_root("findmnt", "-no", "SOURCE", where)).name
+    as_root("sh", "-c", f"echo injected > /sys/fs/ext4/{device}/trigger_fs_error")
+
+
+def _logged_in(box: Box, user: str, topic: str) -> wire.Client:
+    client = wire.Client(box.address).log_in(user=user, password=PASSWORD, client_id=user)
+    client.subscribe((f"stock/v1/shop/{topic}", 0))
+    return client
 
 
 def _has_answered(box: Box, seq: int) -> bool:
