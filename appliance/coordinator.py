@@ -363,9 +363,9 @@ class Coordinator:
                 case Receipt(status=Status.CANCELLED, receipt=receipt) if outcome.receipt is not None:
                     turn.cancel_jobs(receipt)
                 case Receipt() as body if outcome.receipt is not None:
-                    self._print(turn, device, Said(body, Sheet(rev, head.raw), shown), stale_at_ms)
+                    self._print(turn, device, Said(body, Sheet(rev, head.raw)), stale_at_ms)
                 case PrintCopy() as body if shown is not None:
-                    self._print(turn, device, Said(body, shown, None), stale_at_ms)
+                    self._print(turn, device, Said(body, shown), stale_at_ms)
         except Rejected as error:
             log.warning("rejected device=%s seq=%d code=%s detail=%r", device, head.seq, error.code, error.detail)
             turn.reject(device, epoch, head, error)
@@ -382,8 +382,9 @@ class Coordinator:
         turn.put_alert(alerts.internal(device, f"operation {head.seq} of epoch {epoch}"))
 
     def _print(self, turn: Turn, device: str, said: Said, stale_at_ms: int) -> None:
-        for wanted in self._printing.wanted(said, turn.group):
-            turn.queue(wanted, said.body.receipt, device, stale_at_ms)
+        receipt = said.body.receipt
+        for wanted in self._printing.wanted(said, turn.group, partial(turn.shown, receipt)):
+            turn.queue(wanted, receipt, device, stale_at_ms)
 
     def _watch_printers(self, turn: Turn) -> None:
         """Call a person to a printer whose queue does not move, and say when it does."""

@@ -37,8 +37,8 @@ class PrintOn(StrEnum):
     NONE = "none"
 
 
-EDITED, COPY, REPEAT = "edited", "copy", "repeat"
-"""Headings of a sheet that is not the first and only one; the layout has words for them."""
+COPY, REPEAT = "copy", "repeat"
+"""Headings of a sheet that is not the only one; the layout has words for them."""
 
 STALE_ALWAYS_MS = -1
 """Shop time begins at 0: what is stale from before that is skipped at once."""
@@ -54,23 +54,18 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """An operation, just committed, of which something may be printed.
-
-    sheet: what there is to show of its receipt. before: what there was to show until now, None when there was nothing.
-    """
+    """An operation, just committed, of which something may be printed. sheet: what there is to show of its receipt."""
 
     body: Receipt | PrintCopy
     sheet: Sheet
-    before: Sheet | None
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A job to queue. before_rev: of an edited sheet. skus: the lines of this printer's stations, None for all."""
+    """A job to queue. skus: the lines of this printer's stations, None for all."""
 
     printer: str
     rev: int
-    before_rev: int | None
     skus: tuple[str, ...] | None
     headings: tuple[str, ...]
 
@@ -94,11 +89,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What is on a job's sheet. device: whose receipt it is. operation: None for a test page."""
+    """What is on a job's sheet.
+
+    device: whose receipt it is. operation: None for a test page. before: the operation on the sheet that this printer
+    printed of the receipt before, None when it had printed none; before_skus: which lines of it, None for all.
+    """
 
     device: str
     operation: Mapping[str, Any] | None
-    before: Mapping[str, Any] | None
+    before: Mapping[str, Any] | None = None
+    before_skus: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

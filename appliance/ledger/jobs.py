@@ -25,6 +25,7 @@ from appliance.contract.paper import (
     Retry,
     SamplePage,
     Seen,
+    Sheet,
     Unmade,
     Wanted,
 )
@@ -47,6 +48,12 @@ _JOB = (
 )
 _OPEN = """print_job.state IN ('queued', 'printing', 'skipped-stale', 'failed') OR (print_job.state = 'doubtful'
     AND NOT EXISTS (SELECT 1 FROM print_job copy WHERE copy.copy_of = print_job.id))"""
+_SHOWN = (
+    "SELECT revision, operation, skus FROM print_job JOIN body USING (revision) "
+    "WHERE receipt = ? AND printer = ? AND (attempts > 0 OR state = 'queued')"
+)
+"""What a printer shows of a receipt: it has begun it, or is to print it. What was skipped or cancelled nobody reads."""
+
 _FAILED_REASON = "its sheet cannot be made, by a fault of this program: a retry tries it anew, best after an update"
 _STALE_REASON = "it was too old to be printed unasked: a retry prints it"
 
@@ -64,7 +71,7 @@ class Jobs:
     def queue(self, wanted: Wanted, receipt: int, device: str, stale_at_ms: int) -> None:
         """Queue a job, or skip it where its operation is too old already. receipt: its number in the ledger."""
         skus = None if wanted.skus is None else _texts(wanted.skus)
-        what = (receipt, device, wanted.rev, wanted.before_rev, skus, _texts(wanted.headings))
+        what = (receipt, device, wanted.rev, skus, _texts(wanted.headings))
         self._insert(wanted.printer, what, copy_of=None, copies=0, stale_at_ms=stale_at_ms)
 
     def cancel(self, receipt: int) -> list[Raised | Cleared]:
@@ -72,6 +79,11 @@ class Jobs:
         waiting = "SELECT id FROM print_job WHERE receipt = ? AND state IN ('queued', 'failed')"
         jobs = [job for (job,) in self._sql(waiting, (receipt,)).fetchall()]
         return [alert for job in jobs for alert in self._end_waiting(job, "the receipt was cancelled")]
+
+    def shown(self, receipt: int, printer: str) -> Sheet | None:
+        """Return what a printer's newest sheet of a receipt shows: one that has begun, or still waits."""
+        row = self._sql(f"{_SHOWN} ORDER BY id DESC LIMIT 1", (receipt, printer)).get
+        return None if row is None else Sheet(row[0], orjson.loads(row[1]))
 
     def change(self, change: JobChange) -> tuple[str, list[Raised | Cleared]]:
         """Do what the spool or a person says; return why it is not done ("" when it is), and what a person is told."""
@@ -177,6 +189,8 @@ class Jobs:
         state, printer, receipt_state = row
         if receipt_state == Status.CANCELLED:
             return f"job {job} is of a receipt that was cancelled", []
+        if outdated := self._outdated(job):
+            return outdated, []
         if not self._is_installed(on or printer):
             return f"there is no printer {on or printer!r}: retry job {job} on another one (--on)", []
         match JobState(state):
@@ -196,6 +210,20 @@ class Jobs:
             case _:
                 return f"job {job} is printed: ask for a copy of its receipt", []
 
+    def _outdated(self, job: int) -> str:
+        """Return why a sheet would tell a guest or a cook what is true no more, "" when it would not."""
+        receipt, printer, rev, skus = self._sql(
+            "SELECT receipt, printer, revision, skus FROM print_job WHERE id = ?", (job,)
+        ).get
+        newer = self._sql(
+            "SELECT max(id) FROM print_job WHERE receipt = ? AND printer = ? AND revision > ?", (receipt, printer, rev)
+        ).get
+        if newer is not None:
+            return f"job {job} is out of date: job {newer} shows its receipt as it is now"
+        if skus is None and self._sql("SELECT 1 FROM receipt WHERE id = ? AND sheet > ?", (receipt, rev)).get:
+            return f"job {job} is out of date: ask for a copy of its receipt"
+        return ""
+
     def _cancel(self, job: int) -> tuple[str, list[Raised | Cleared]]:
         state = self._sql("SELECT state FROM print_job WHERE id = ?", (job,)).get
         if state is None:
@@ -211,7 +239,7 @@ class Jobs:
     def _test(self, printer: str) -> str:
         if not self._is_installed(printer):
             return f"there is no printer {printer!r}"
-        self._insert(printer, (None, "", None, None, None, "[]"), copy_of=None, copies=0, stale_at_ms=None)
+        self._insert(printer, (None, "", None, None, "[]"), copy_of=None, copies=0, stale_at_ms=None)
         return ""
 
     def _copied_by(self, job: int) -> int | None:
@@ -221,7 +249,7 @@ class Jobs:
 
     def _copy(self, job: int, copies: int, stale_at_ms: int | None, on: str = "") -> None:
         printer, *what, headings = self._sql(
-            "SELECT printer, receipt, device, revision, before, skus, headings FROM print_job WHERE id = ?", (job,)
+            "SELECT printer, receipt, device, revision, skus, headings FROM print_job WHERE id = ?", (job,)
         ).get
         kept = [heading for heading in orjson.loads(headings) if heading != REPEAT]
         self._insert(
@@ -231,14 +259,14 @@ class Jobs:
     def _insert(
         self, printer: str, what: tuple[Any, ...], *, copy_of: int | None, copies: int, stale_at_ms: int | None
     ) -> None:
-        """what: receipt, device, revision, before, skus and headings, as the table has them."""
+        """what: receipt, device, revision, skus and headings, as the table has them."""
         is_stale = self._is_stale(stale_at_ms)
         if not is_stale:
             self._begin_to_wait(printer)
         self._sql(
-            "INSERT INTO print_job (printer, receipt, device, revision, before, skus, headings, state, reason, "
+            "INSERT INTO print_job (printer, receipt, device, revision, skus, headings, state, reason, "
             "attempts, failures, copy_of, copies, queued_ms, stale_at_ms) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?)",
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?)",
             (
                 printer,
                 *what,
@@ -320,16 +348,20 @@ class JobReader:
     def material(self, job: int) -> Material:
         """Return what is on a job's sheet."""
         row = self._sql(
-            "SELECT device.name, body.operation, former.operation FROM print_job JOIN txn USING (revision) "
-            "JOIN epoch ON epoch.id = txn.epoch JOIN device ON device.id = epoch.device "
-            "JOIN body USING (revision) LEFT JOIN body former ON former.revision = print_job.before "
-            "WHERE print_job.id = ?",
+            "SELECT device.name, operation, print_job.receipt, printer, revision FROM print_job "
+            "JOIN txn USING (revision) JOIN epoch ON epoch.id = txn.epoch JOIN device ON device.id = epoch.device "
+            "JOIN body USING (revision) WHERE print_job.id = ?",
             (job,),
         ).get
         if row is None:
-            return Material("", None, None)
-        device, operation, before = row
-        return Material(device, orjson.loads(operation), None if before is None else orjson.loads(before))
+            return Material("", None)
+        device, operation, receipt, printer, rev = row
+        before = self._sql(
+            f"{_SHOWN} AND id < ? AND revision <> ? ORDER BY id DESC LIMIT 1", (receipt, printer, job, rev)
+        ).get
+        if before is None:
+            return Material(device, orjson.loads(operation))
+        return Material(device, orjson.loads(operation), orjson.loads(before[1]), _skus(before[2]))
 
     def queue(self) -> Iterator[Job]:
         """Walk what a person may have to do with: what waits, what is doubtful without a copy, what was skipped."""
@@ -370,12 +402,16 @@ def _read(row: tuple[Any, ...]) -> Job:
         device,
         JobState(state),
         reason,
-        None if skus is None else tuple(orjson.loads(skus)),
+        _skus(skus),
         tuple(orjson.loads(headings)),
         attempts,
         copy_of,
         queued_ms,
     )
+
+
+def _skus(skus: str | None) -> tuple[str, ...] | None:
+    return None if skus is None else tuple(orjson.loads(skus))
 
 
 def _texts(texts: Iterable[str]) -> str:

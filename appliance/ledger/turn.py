@@ -121,6 +121,10 @@ class Turn:
     def sheet(self, receipt: str) -> Sheet | None:
         return self._receipts.sheet(receipt)
 
+    def shown(self, receipt: str, printer: str) -> Sheet | None:
+        """Return what a printer's newest sheet of a receipt shows, None when it has none."""
+        return self._jobs.shown(self._receipts.number(receipt, ""), printer)
+
     def group(self, sku: str) -> str | None:
         """Return a SKU's item group, None when the catalogue has none."""
         return self._shelf.group(sku)

@@ -3,18 +3,22 @@
     operation ──▶ reconcile, apply ──▶ wanted ──▶ one job for each printer that has lines of it ──▶ same commit
 
 `PRINT_ON` decides for the shop and the receipt's own `print` for itself. What has no effect (an older edit that came
-late, a payment repeated) wants no sheet, and the coordinator does not ask.
+late, a payment repeated) wants no sheet, and the coordinator does not ask. Nor does what a printer's newest sheet of
+the receipt shows already; unless somebody asked for paper, and then it is a copy. A cook never gets an order twice.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from appliance.contract.paper import COPY, EDITED, STALE_ALWAYS_MS, PrintOn, Said, Wanted
-from appliance.stock.operation import PrintCopy, Status
+from appliance.contract.paper import COPY, STALE_ALWAYS_MS, PrintOn, Said, Sheet, Wanted
+from appliance.stock.operation import PrintCopy, Receipt, Status
 
 Group = Callable[[str], str | None]
 """Tells a SKU's item group, None when the catalogue has none."""
+
+Shown = Callable[[str], Sheet | None]
+"""Tells what a printer's newest sheet of the receipt shows, None when it has none: what is out, or still waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +41,12 @@ class PrintRules:
     def printers(self) -> tuple[str, ...]:
         return tuple(station.printer for station in self.stations)
 
-    def wanted(self, said: Said, group: Group) -> list[Wanted]:
+    def wanted(self, said: Said, group: Group, shown: Shown) -> list[Wanted]:
         """Return the jobs that an operation wants, one at most for each printer."""
-        if not self._is_wanted(said):
+        if not self._is_wanted(said.body):
             return []
-        return [job for station in self.stations if (job := self._job(station, said, group)) is not None]
+        jobs = (self._job(station, said, group, shown(station.printer)) for station in self.stations)
+        return [job for job in jobs if job is not None]
 
     def stale_at_ms(self, happened_ms: int, now_ms: int, *, is_known: bool) -> int:
         """Return the shop time from which an operation's sheets are not printed unasked.
@@ -51,45 +56,49 @@ class PrintRules:
         """
         return min(happened_ms, now_ms) + self.stale_ms if is_known else STALE_ALWAYS_MS
 
-    def _is_wanted(self, said: Said) -> bool:
-        if isinstance(said.body, PrintCopy):
+    def _is_wanted(self, body: Receipt | PrintCopy) -> bool:
+        if isinstance(body, PrintCopy) or _is_asked_for(body):
             return True
-        if said.body.status is Status.CANCELLED:
+        if body.status is Status.CANCELLED or body.is_printed is not None:
             return False
-        if said.body.is_printed is not None:
-            return said.body.is_printed
-        return self.print_on is PrintOn.ALL or self.print_on.value == said.body.status.value
+        return self.print_on is PrintOn.ALL or self.print_on.value == body.status.value
 
-    def _job(self, station: Station, said: Said, group: Group) -> Wanted | None:
-        before = said.before if _is_edit(said) else None
+    def _job(self, station: Station, said: Said, group: Group, shown: Sheet | None) -> Wanted | None:
+        now, is_asked_for = said.sheet.operation, _is_asked_for(said.body)
+        lines = [*_lines(now), *(_lines(shown.operation) if shown else ())]
         skus = None
         if station.groups:
-            lines = [*_lines(said.sheet.operation), *(_lines(before.operation) if before else ())]
             # What was taken off the receipt is told too: somebody is cooking it.
-            skus = tuple(dict.fromkeys(sku for line in lines if group(sku := line["sku"]) in station.groups))
-            if not skus:
-                return None
-        if before is not None and _shown(before.operation, skus) == _shown(said.sheet.operation, skus):
-            return None
-        headings: tuple[str, ...] = ()
-        if isinstance(said.body, PrintCopy):
-            headings = (COPY,)
-        elif before is not None:
-            headings = (EDITED,)
-        return Wanted(station.printer, said.sheet.rev, before.rev if before else None, skus, headings)
+            lines = [line for line in lines if group(line["sku"]) in station.groups]
+            skus = tuple(dict.fromkeys(line["sku"] for line in lines))
+        if not lines and (station.groups or not is_asked_for):
+            return None  # A table that is opened before anybody has ordered is no sheet yet.
+        is_shown = shown is not None and _facts(shown.operation, skus) == _facts(now, skus)
+        if not (is_shown or isinstance(said.body, PrintCopy)):
+            return Wanted(station.printer, said.sheet.rev, skus, ())
+        if is_asked_for and self._makes_copies(station):
+            return Wanted(station.printer, said.sheet.rev, skus, (COPY,))
+        return None
+
+    def _makes_copies(self, station: Station) -> bool:
+        """A copy is the guest's: a kitchen that got one would cook everything again."""
+        return not station.groups or all(one.groups for one in self.stations)
 
 
-def _is_edit(said: Said) -> bool:
-    return not isinstance(said.body, PrintCopy) and said.body.status is Status.OPEN and said.before is not None
+def _is_asked_for(body: Receipt | PrintCopy) -> bool:
+    """Whether somebody waits for this very sheet."""
+    return isinstance(body, PrintCopy) or (body.is_printed is True and body.status is not Status.CANCELLED)
 
 
 def _lines(operation: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     return iter(operation.get("lines") or ())
 
 
-def _shown(operation: Mapping[str, Any], skus: tuple[str, ...] | None) -> object:
+def _facts(operation: Mapping[str, Any], skus: tuple[str, ...] | None) -> object:
     """What a printer's sheet shows of an operation, to tell whether another one shows anything else."""
-    facts = [operation.get(key) or None for key in ("number", "kind", "cashier", "table", "currency")]
-    if skus is None:
-        facts += [operation.get("discount_minor") or 0, operation.get("total_minor")]
-    return facts, [dict(line) for line in _lines(operation) if skus is None or line["sku"] in skus]
+    if skus is not None:
+        facts = [operation.get(key) or None for key in ("number", "kind", "cashier", "table")]
+        return facts, [dict(line) for line in _lines(operation) if line["sku"] in skus]
+    facts = [operation.get(key) or None for key in ("number", "kind", "cashier", "table", "status", "currency")]
+    facts += [operation.get("discount_minor") or 0, operation.get("total_minor")]
+    return facts, [dict(line) for line in _lines(operation)]

@@ -4,16 +4,19 @@ The operation comes from the ledger as the till said it; the job says which of i
 and what the sheet says of itself. A station's sheet has no sum: it is for the cook, and its lines are a part.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from appliance.contract.paper import Job, Material
 from appliance.printing.encode import encode
 from appliance.printing.layout.precheck import precheck
-from appliance.printing.layout.receipt import Heading, PreCheck, Shop, read_receipt
+from appliance.printing.layout.receipt import Heading, PreCheck, PreCheckLine, Shop, read_receipt
 from appliance.printing.layout.sheet import Paper
 from appliance.printing.layout.template import Template
 from appliance.printing.models import DEFAULT_MODEL
 from appliance.printing.sample import sample_precheck
+from appliance.stock.operation import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +38,26 @@ class Sheets:
     def _precheck(self, job: Job, material: Material) -> PreCheck:
         if material.operation is None:
             return sample_precheck(self.template.language)
+        headings = [Heading(heading) for heading in job.headings]
+        if material.before is not None and Heading.COPY not in headings and _is_edit(job, material.operation):
+            headings.append(Heading.EDITED)
         whole = read_receipt(
             material.operation,
             shop=self.shop,
             device=material.device,
-            headings=tuple(Heading(heading) for heading in job.headings),
+            headings=tuple(headings),
             before=material.before,
         )
-        return whole if job.skus is None else _part(whole, frozenset(job.skus))
+        whole = replace(whole, before=_of(whole.before, material.before_skus))
+        if job.skus is None:
+            return whole
+        return replace(whole, lines=_of(whole.lines, job.skus), discount_minor=0, total_minor=None)
 
 
-def _part(whole: PreCheck, skus: frozenset[str]) -> PreCheck:
-    lines, before = (tuple(line for line in lines if line.sku in skus) for lines in (whole.lines, whole.before))
-    return replace(whole, lines=lines, before=before, discount_minor=0, total_minor=None)
+def _is_edit(job: Job, operation: Mapping[str, Any]) -> bool:
+    """Whether a sheet replaces the one before. What a guest paid stands for itself; a cook goes on cooking."""
+    return job.skus is not None or operation["status"] == Status.OPEN
+
+
+def _of(lines: tuple[PreCheckLine, ...], skus: tuple[str, ...] | None) -> tuple[PreCheckLine, ...]:
+    return lines if skus is None else tuple(line for line in lines if line.sku in skus)

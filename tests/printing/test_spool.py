@@ -259,6 +259,23 @@ def test_what_has_begun_is_not_cancelled(press: Press) -> None:
     assert press.states() == ["1 queued", "1 printing", "1 confirmed"]
 
 
+def test_a_retry_prints_no_sheet_that_is_out_of_date(press: Press) -> None:
+    press.driver.condition = PAPER_OUT
+    press.receipt("r-1", line("tea"))
+    press.receipt("r-1", line("tea"), line("cake"), edit=2)
+    press.receipt("r-2", line("tea"))
+    for job in (1, 2, 3):
+        assert press.cancel(job) == ""
+    press.receipt("r-2", line("tea"), line("cake"), edit=2, print=False)
+    assert press.retry(1) == "job 1 is out of date: job 2 shows its receipt as it is now"
+    assert press.retry(3) == "job 3 is out of date: ask for a copy of its receipt"
+    assert press.retry(2) == ""
+    press.driver.condition = READY
+    press.drain()
+    [sheet] = press.driver.sheets
+    assert ("cake" in sheet, list(words(sheet))) == (True, [])
+
+
 def test_an_unknown_job_and_an_unknown_printer_are_named(press: Press) -> None:
     assert (press.retry(7), press.cancel(7)) == ("there is no job 7", "there is no job 7")
     assert press.commit(SamplePage("bar")) == "there is no printer 'bar'"
@@ -285,6 +302,68 @@ def test_an_edited_receipt_shows_what_changed(press: Press) -> None:
     press.drain()
     assert [list(words(sheet)) for sheet in press.driver.sheets] == [[], ["ИЗМЕНЁН"]], "an older edit says nothing"
     assert "было 2, стало 3" in press.driver.sheets[1]
+
+
+def test_what_was_entered_without_paper_comes_out_when_the_waiter_asks_for_it(press: Press) -> None:
+    press.receipt("r-1", line("A"), print=False)
+    press.receipt("r-1", line("A"), edit=2, print=True)
+    press.drain()
+    assert [list(words(sheet)) for sheet in press.driver.sheets] == [[]]
+    press.receipt("r-1", line("A"), edit=3, print=True)
+    press.drain()
+    assert list(words(press.driver.sheets[-1])) == ["КОПИЯ"], "whoever asks for paper gets paper"
+
+
+def test_an_edit_tells_what_is_other_than_on_the_paper_that_it_replaces(press: Press) -> None:
+    press.receipt("r-1", line("tea"))
+    press.receipt("r-1", line("tea"), line("soup"), edit=2, print=False)
+    press.receipt("r-1", line("tea"), line("soup"), line("cake"), edit=3)
+    press.drain()
+    changes = press.driver.sheets[1].split("Что изменилось:")[1].split("───")[0]
+    assert [sku for sku in ("tea", "soup", "cake") if sku in changes] == ["soup", "cake"]
+
+
+def test_an_edit_of_what_nobody_has_on_paper_is_the_first_sheet(press: Press) -> None:
+    press.shop.clock.now_ms = 20 * MINUTE_MS
+    press.receipt("r-1", line("A"), run="ff", shop_ms=0)
+    press.receipt("r-1", line("A"), edit=2)
+    press.driver.condition = PAPER_OUT
+    press.receipt("r-2", line("A"))
+    press.shop.clock.now_ms += 6 * MINUTE_MS
+    press.receipt("r-2", line("A"), line("B"), edit=2)
+    press.shop.clock.now_ms += 6 * MINUTE_MS
+    press.receipt("r-3", line("A"))
+    press.receipt("r-3", line("A"), line("B"), edit=2)
+    assert press.cancel(5) == ""
+    press.driver.condition = READY
+    press.drain()
+    assert [next(f"r-{n}" for n in (1, 2, 3) if f"N-r-{n}" in sheet) for sheet in press.driver.sheets] == ["r-2", "r-3"]
+    assert [list(words(sheet)) for sheet in press.driver.sheets] == [[], []]
+
+
+def test_a_station_is_told_what_was_taken_off_since_its_last_sheet(tmp_path: Path) -> None:
+    press = Press(tmp_path, rules(stations=(Station("main"), Station("kitchen", frozenset({"kitchen"})))))
+    for sku in ("soup", "fish", "cake"):
+        press.say("D", type="item", sku=sku, group="kitchen")
+    press.receipt("r-1", line("soup"), line("fish"))
+    press.drain("kitchen")
+    press.receipt("r-1", line("soup"), edit=2)
+    press.receipt("r-1", line("soup"), line("cake"), edit=3)
+    assert press.cancel(4) == ""
+    press.drain("kitchen")
+    sheet = press.drivers["kitchen"].sheets[1]
+    assert [row.split()[-2] for row in sheet.splitlines() if "Товар fish" in row] == ["убрано"]
+    assert [row.split()[-2] for row in sheet.splitlines() if "Товар cake" in row and "1" in row] == ["добавлено"]
+    press.stop()
+
+
+def test_the_first_order_at_a_table_that_was_opened_before_is_no_edit(press: Press) -> None:
+    press.receipt("r-1", lines=[])
+    press.receipt("r-1", line("A"), edit=2)
+    press.receipt("r-1", lines=[], edit=3)
+    press.drain()
+    assert [list(words(sheet)) for sheet in press.driver.sheets] == [[], ["ИЗМЕНЁН"]]
+    assert "убрано 1" in press.driver.sheets[1]
 
 
 def test_a_resent_receipt_is_not_printed_again(press: Press) -> None:
