@@ -361,8 +361,11 @@ class Coordinator:
             )
             match operation.body:
                 case Receipt(status=Status.CANCELLED, receipt=receipt) if outcome.receipt is not None:
-                    turn.cancel_jobs(receipt)
+                    turn.cancel_jobs(receipt, "the receipt was cancelled", is_cooked=False)
                 case Receipt() as body if outcome.receipt is not None:
+                    if body.status is Status.PAID and shown is not None and shown.operation["status"] == Status.OPEN:
+                        # Nobody is asked to pay what is paid; but in the kitchen the order still waits to be made.
+                        turn.cancel_jobs(body.receipt, "the receipt was paid", is_cooked=True)
                     self._print(turn, device, Said(body, Sheet(rev, head.raw)), stale_at_ms)
                 case PrintCopy() as body if shown is not None:
                     self._print(turn, device, Said(body, shown), stale_at_ms)

@@ -74,11 +74,16 @@ class Jobs:
         what = (receipt, device, wanted.rev, skus, _texts(wanted.headings))
         self._insert(wanted.printer, what, copy_of=None, copies=0, stale_at_ms=stale_at_ms)
 
-    def cancel(self, receipt: int) -> list[Raised | Cleared]:
-        """A receipt was cancelled: what has not begun is not printed. Returns what a person is told now."""
+    def cancel(self, receipt: int, reason: str, *, is_cooked: bool) -> list[Raised | Cleared]:
+        """What of a receipt has not begun is not printed; return what a person is told now.
+
+        is_cooked: the stations are still to make what is on it.
+        """
         waiting = "SELECT id FROM print_job WHERE receipt = ? AND state IN ('queued', 'failed')"
+        if is_cooked:
+            waiting += " AND skus IS NULL"
         jobs = [job for (job,) in self._sql(waiting, (receipt,)).fetchall()]
-        return [alert for job in jobs for alert in self._end_waiting(job, "the receipt was cancelled")]
+        return [alert for job in jobs for alert in self._end_waiting(job, reason)]
 
     def shown(self, receipt: int, printer: str) -> Sheet | None:
         """Return what a printer's newest sheet of a receipt shows: one that has begun, or still waits."""

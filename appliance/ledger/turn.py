@@ -187,9 +187,9 @@ class Turn:
         """Queue a sheet of a receipt. device: who hears what becomes of it."""
         self._jobs.queue(wanted, self._receipts.number(receipt, ""), device, stale_at_ms)
 
-    def cancel_jobs(self, receipt: str) -> None:
-        """Cancel a receipt's jobs that have not begun."""
-        for alert in self._jobs.cancel(self._receipts.number(receipt, "")):
+    def cancel_jobs(self, receipt: str, reason: str, *, is_cooked: bool) -> None:
+        """Cancel a receipt's jobs that have not begun. is_cooked: but for those of the stations."""
+        for alert in self._jobs.cancel(self._receipts.number(receipt, ""), reason, is_cooked=is_cooked):
             self.put_alert(alert)
 
     def change_job(self, change: JobChange) -> str:

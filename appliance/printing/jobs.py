@@ -98,7 +98,11 @@ def _facts(operation: Mapping[str, Any], skus: tuple[str, ...] | None) -> object
     """What a printer's sheet shows of an operation, to tell whether another one shows anything else."""
     if skus is not None:
         facts = [operation.get(key) or None for key in ("number", "kind", "cashier", "table")]
-        return facts, [dict(line) for line in _lines(operation) if line["sku"] in skus]
+        return facts, [
+            [line.get(key) for key in ("sku", "name", "qty", "unit")]
+            for line in _lines(operation)
+            if line["sku"] in skus
+        ]
     facts = [operation.get(key) or None for key in ("number", "kind", "cashier", "table", "status", "currency")]
     facts += [operation.get("discount_minor") or 0, operation.get("total_minor")]
     return facts, [dict(line) for line in _lines(operation)]

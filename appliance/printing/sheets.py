@@ -1,7 +1,7 @@
 """What goes on a job's sheet: from its operation to the bytes for one printer.
 
 The operation comes from the ledger as the till said it; the job says which of its lines this printer's stations want,
-and what the sheet says of itself. A station's sheet has no sum: it is for the cook, and its lines are a part.
+and what the sheet says of itself. A station's sheet is an order for a cook: its lines are a part, and it has no sums.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any
 from appliance.contract.paper import Job, Material
 from appliance.printing.encode import encode
 from appliance.printing.layout.precheck import precheck
-from appliance.printing.layout.receipt import Heading, PreCheck, PreCheckLine, Shop, read_receipt
+from appliance.printing.layout.receipt import Heading, PreCheck, PreCheckLine, Purpose, Shop, read_receipt
 from appliance.printing.layout.sheet import Paper
 from appliance.printing.layout.template import Template
 from appliance.printing.models import DEFAULT_MODEL
@@ -49,9 +49,16 @@ class Sheets:
             before=material.before,
         )
         whole = replace(whole, before=_of(whole.before, material.before_skus))
-        if job.skus is None:
-            return whole
-        return replace(whole, lines=_of(whole.lines, job.skus), discount_minor=0, total_minor=None)
+        return whole if job.skus is None else order(whole, job.skus)
+
+
+def order(whole: PreCheck, skus: tuple[str, ...]) -> PreCheck:
+    """Return a station's part, without the prices: the sum is not its own, and a discount is no news for a cook."""
+    lines, before = (
+        tuple(replace(line, price_minor=None, discount_minor=0, amount_minor=None) for line in part)
+        for part in (_of(whole.lines, skus), whole.before)
+    )
+    return replace(whole, purpose=Purpose.ORDER, lines=lines, before=before)
 
 
 def _is_edit(job: Job, operation: Mapping[str, Any]) -> bool:

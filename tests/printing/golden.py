@@ -19,6 +19,7 @@ from appliance.printing.layout.receipt import Heading, Shop, read_receipt
 from appliance.printing.layout.sheet import Paper
 from appliance.printing.layout.template import Field, ShopField, Template
 from appliance.printing.layout.words import Language
+from appliance.printing.sheets import order
 
 FILES = Path(__file__).parent / "golden"
 COMMAND = "python -m tests.printing.golden"
@@ -36,7 +37,7 @@ ARROW = Picture(16, 8, bytes.fromhex("0180 03c0 07e0 0ff0 1ff8 0180 0180 0180"))
 
 TEXT_CASES = (
     *("one-line", "long-names", "weights", "discounts", "sixty-lines", "missing-characters", "control-bytes"),
-    *("edited", "copy", "repeat", "return", "unpriced"),
+    *("edited", "copy", "repeat", "return", "unpriced", "paid", "order"),
 )
 HEX_CASES: tuple[tuple[str, Language, int], ...] = (
     ("one-line", "ru", 32),
@@ -75,14 +76,20 @@ class Sheet:
 
 def sheet(case: str, language: Language, columns: int, *, logo: Picture | None = None, qr: bool = True) -> Sheet:
     """Return the sheet of a case."""
-    headings = {"edited": (Heading.EDITED,), "copy": (Heading.COPY,), "repeat": (Heading.REPEAT, Heading.EDITED)}
+    headings = {
+        "copy": (Heading.COPY,),
+        "repeat": (Heading.REPEAT, Heading.EDITED),
+        **dict.fromkeys(("edited", "order"), (Heading.EDITED,)),
+    }
     of = read_receipt(
         operation(case, language),
         shop=SHOPS[language],
         device="A1",
         headings=headings.get(case, ()),
-        before=operation("before", language) if case in ("edited", "repeat") else None,
+        before=operation("before", language) if case in ("edited", "repeat", "order") else None,
     )
+    if case == "order":
+        of = order(of, tuple(line.sku for line in of.lines))
     header, footer = {"ru": ("Добро пожаловать!", "Спасибо за визит!"), "en": ("Welcome!", "Come again!")}[language]
     template = Template(language, logo, tuple(ShopField), (header,), tuple(Field), (footer,), qr)
     return Sheet(precheck(of, template), Paper(columns))
@@ -102,7 +109,7 @@ def operation(case: str, language: Language) -> dict[str, Any]:
         "receipt": "0b9f6a52-7c1d-4e83-a5f4-3d2e1c0b9a87",
         "number": "A1-000123",
         "kind": "return" if case == "return" else "sale",
-        "status": "open",
+        "status": "paid" if case == "paid" else "open",
         "at": "2026-11-24T19:42:07+03:00",
         "cashier": CASHIERS[language],
         "table": "7",
@@ -156,7 +163,7 @@ def _lines(case: str, names: dict[str, str]) -> list[dict[str, Any]]:
             return [tea | {"sku": f"sku-{at}", "name": name} for at, name in enumerate(hostile)]
         case "before":
             return [tea, milk, cheese, tea | {"sku": "cream", "name": names["cream"]}]
-        case "edited" | "repeat":
+        case "edited" | "repeat" | "order":
             new = tea | {"sku": "long", "name": names["long"], "qty": "2", "price_minor": 69000}
             return [milk | {"qty": "3"}, cheese | {"qty": "0.4"}, tea | {"discount_minor": 2500}, new]
         case "unpriced":

@@ -112,9 +112,26 @@ def test_a_half_is_rounded_away_from_zero() -> None:
     ],
 )
 def test_no_sum_is_printed_that_nobody_said(said: dict[str, Any]) -> None:
-    of = read_receipt({"receipt": "r", **said}, shop=Shop("s"), device="A1")
+    of = read(**said)
     assert of.total_minor is None
-    assert "К ОПЛАТЕ" not in shown(of)
+    assert rows_of(shown(of), "К ОПЛАТЕ") == ["см. на кассе"], "and a bill never seems to be for nothing"
+    assert ("Скидка" in shown(of)) == ("discount_minor" in said)
+    assert "Подытог" not in shown(of)
+
+
+def test_a_name_that_nobody_could_see_gives_way_to_the_sku() -> None:
+    invisible = "\u0301 \u200b\ufeff\x1b\t"
+    of = read([{"sku": f"sku-{at}", "name": name, "qty": "1"} for at, name in enumerate((invisible, "", "中", " a"))])
+    assert [line.name for line in of.lines] == ["sku-0", "sku-1", "中", " a"]
+
+
+def test_who_has_paid_is_not_asked_to_pay() -> None:
+    sold, returned = (shown(read([], kind=kind, status="paid", total_minor=100)) for kind in ("sale", "return"))
+    for sheet, title in ((sold, "ОПЛАЧЕНО"), (returned, "ВОЗВРАЩЕНО")):
+        assert (title in sheet, rows_of(sheet, "ИТОГО")) == (True, ["1,00 р."])
+        for words in ("ПРЕЧЕК", "К ОПЛАТЕ", "К ВОЗВРАТУ", "будет выдан"):
+            assert words not in sheet
+        assert RUSSIAN.not_fiscal in sheet
 
 
 def test_what_the_till_said_stands_even_if_it_does_not_add_up() -> None:

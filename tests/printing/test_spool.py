@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.contract.paper import Begin, End, Job, JobChange, Material, SamplePage, Seen
+from appliance.contract.paper import Begin, End, Job, JobChange, Material, PrintOn, SamplePage, Seen
 from appliance.coordinator import STUCK_MS
 from appliance.printing.driver import Level
 from appliance.printing.jobs import PrintRules, Station
@@ -366,6 +366,61 @@ def test_the_first_order_at_a_table_that_was_opened_before_is_no_edit(press: Pre
     assert "убрано 1" in press.driver.sheets[1]
 
 
+def test_what_is_paid_is_told_to_the_guest_as_paid(tmp_path: Path) -> None:
+    press = Press(tmp_path, rules(print_on=PrintOn.ALL))
+    press.receipt("r-1", line("A"))
+    press.drain()
+    press.receipt("r-1", line("A"), line("B"), status="paid")
+    press.drain()
+    assert [title in sheet for sheet in press.driver.sheets for title in ("К ОПЛАТЕ", "ОПЛАЧЕНО")] == [
+        *(True, False),
+        *(False, True),
+    ]
+    assert list(words(press.driver.sheets[1])) == [], "it stands for itself"
+    press.stop()
+
+
+def test_a_pre_check_that_waits_is_not_printed_when_it_is_paid_and_an_order_is(tmp_path: Path) -> None:
+    press = Press(tmp_path, rules(stations=(Station("main"), Station("bar", frozenset({"bar"})))))
+    press.say("D", type="item", sku="beer", group="bar")
+    press.receipt("r-1", line("beer"))
+    press.receipt("r-1", line("beer"), status="paid")
+    assert press.heard("device/A1/print")[-1] == {
+        "receipt": "r-1",
+        "job": 1,
+        "printer": "main",
+        "state": "cancelled",
+        "reason": "the receipt was paid",
+    }
+    press.drain("main")
+    press.drain("bar")
+    assert [len(driver.sheets) for driver in press.drivers.values()] == [0, 1]
+    press.stop()
+
+
+def test_two_payments_of_one_receipt_are_two_sheets(tmp_path: Path) -> None:
+    press = Press(tmp_path, rules(print_on=PrintOn.PAID))
+    press.receipt("r-1", line("A"), status="paid")
+    press.receipt("r-1", line("B"), status="paid", device="A2")
+    press.drain()
+    assert [(sku in sheet) for sheet in press.driver.sheets for sku in ("Товар A", "Товар B")] == [
+        *(True, False),
+        *(False, True),
+    ], "both moved goods, and a person must see both"
+    press.stop()
+
+
+def test_a_cook_is_not_told_of_prices(tmp_path: Path) -> None:
+    press = Press(tmp_path, rules(stations=(Station("main"), Station("bar", frozenset({"bar"})))))
+    press.say("D", type="item", sku="beer", group="bar")
+    press.receipt("r-1", line("beer"))
+    press.receipt("r-1", line("beer", discount_minor=100), edit=2)
+    press.drain("main")
+    press.drain("bar")
+    assert [len(driver.sheets) for driver in press.drivers.values()] == [2, 1]
+    press.stop()
+
+
 def test_a_resent_receipt_is_not_printed_again(press: Press) -> None:
     press.receipt("r-1")
     press._seqs["A1"] = 0
@@ -400,6 +455,10 @@ def test_stations_print_their_own_lines_without_a_sum(tmp_path: Path) -> None:
     press.receipt("r-1", line("beer"), line("soup"), line("milk"), total_minor=3000)
     for printer in press.spools:
         press.drain(printer)
+    for printer in ("bar", "kitchen"):
+        assert "ЗАКАЗ" in press.drivers[printer].sheets[0]
+        for words_of_a_guest in ("ПРЕЧЕК", "10,00", "оплате", "Спасибо"):
+            assert words_of_a_guest not in press.drivers[printer].sheets[0]
     goods = {
         printer: [sku for sku in ("beer", "soup", "milk") if f"Товар {sku}" in driver.sheets[0]]
         for printer, driver in press.drivers.items()

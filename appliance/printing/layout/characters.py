@@ -33,6 +33,9 @@ SUBSTITUTES = {
 
 UNKNOWN = "?"
 
+_INVISIBLE = ("Cc", "Cf", "Mn")
+"""Unicode's controls, format characters, and marks that need a letter to stand on."""
+
 
 def printable(text: str, code_page: str) -> str:
     """Return a text in one line of characters of a code page, named as Python's codec: `cp866`.
@@ -42,6 +45,11 @@ def printable(text: str, code_page: str) -> str:
     """
     composed = unicodedata.normalize("NFC", text)
     return " ".join("".join(_character(one, code_page) for one in composed).split())
+
+
+def is_visible(text: str) -> bool:
+    """Whether anything of a text comes out on paper; what the page lacks does, as its substitute."""
+    return any(not one.isspace() and unicodedata.category(one) not in _INVISIBLE for one in text)
 
 
 def _character(one: str, code_page: str) -> str:

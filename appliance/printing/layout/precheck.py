@@ -1,12 +1,13 @@
-"""A pre-check in blocks: what the guest is asked to pay, and that this is no fiscal document.
+"""A pre-check in blocks: what the guest is asked to pay or has paid, and that this is no fiscal document.
 
-The order is the one of the shop's template; the title, the warning, the goods, the sum and the notice always stand.
+The order is the one of the shop's template; the title, the warning, the goods, the sum and the notice always stand. A
+cook's order is the short form of the same: what is to be made, for which table, and nothing that only a guest reads.
 """
 
 from collections.abc import Iterator
 
 from appliance.printing.layout.blocks import Align, Block, Code, Cut, Pair, Rule, Size, Space, Text
-from appliance.printing.layout.receipt import Heading, PreCheck, PreCheckLine
+from appliance.printing.layout.receipt import Heading, PreCheck, PreCheckLine, Purpose
 from appliance.printing.layout.template import Field, ShopField, Template
 from appliance.printing.layout.words import LANGUAGES, Words
 
@@ -22,12 +23,23 @@ def precheck(of: PreCheck, template: Template) -> tuple[Block, ...]:
         *_facts(of, template, words),
         *_changes(of, words),
         *(block for line in of.lines for block in _line(line, of.currency, words)),
-        *_sums(of, words),
-        *_bottom(of, template, words),
+        *_end(of, template, words),
     )
 
 
 def _top(of: PreCheck, template: Template, words: Words) -> Iterator[Block]:
+    if of.purpose is not Purpose.ORDER:
+        yield from _letterhead(of, template, words)
+    for heading in of.headings:
+        text = {Heading.COPY: words.copy, Heading.EDITED: words.edited, Heading.REPEAT: words.repeat}[heading]
+        yield Text(text, Align.CENTRE, bold=True, size=Size.TALL)
+    yield Text(words.of(of.kind, of.purpose).title, Align.CENTRE, bold=True, size=Size.DOUBLE)
+    if of.purpose is not Purpose.ORDER:
+        yield Text(words.not_fiscal, Align.CENTRE)
+    yield Rule()
+
+
+def _letterhead(of: PreCheck, template: Template, words: Words) -> Iterator[Block]:
     if template.logo is not None:
         yield template.logo
     for field in template.shop:
@@ -41,12 +53,6 @@ def _top(of: PreCheck, template: Template, words: Words) -> Iterator[Block]:
     for line in template.header:
         yield _in_the_middle(line)
     yield Space()
-    for heading in of.headings:
-        text = {Heading.COPY: words.copy, Heading.EDITED: words.edited, Heading.REPEAT: words.repeat}[heading]
-        yield Text(text, Align.CENTRE, bold=True, size=Size.TALL)
-    yield Text(words.of_kind(of.kind).title, Align.CENTRE, bold=True, size=Size.DOUBLE)
-    yield Text(words.not_fiscal, Align.CENTRE)
-    yield Rule()
 
 
 def _in_the_middle(line: str) -> Block:
@@ -120,23 +126,29 @@ def _line(line: PreCheckLine, currency: str, words: Words) -> Iterator[Block]:
     yield Pair(f"{words.discount.lower()} {words.money(-line.discount_minor, currency)}", amount, _INDENT)
 
 
-def _sums(of: PreCheck, words: Words) -> Iterator[Block]:
+def _end(of: PreCheck, template: Template, words: Words) -> Iterator[Block]:
     yield Rule()
-    if of.total_minor is None:
-        return
+    if of.purpose is not Purpose.ORDER:
+        yield from _sums(of, words)
+        yield from _bottom(of, template, words)
+    yield Cut()
+
+
+def _sums(of: PreCheck, words: Words) -> Iterator[Block]:
     if of.discount_minor:
-        yield Pair(words.subtotal, words.money(of.total_minor + of.discount_minor, of.currency))
+        if of.total_minor is not None:
+            yield Pair(words.subtotal, words.money(of.total_minor + of.discount_minor, of.currency))
         yield Pair(words.discount, words.money(-of.discount_minor, of.currency))
-    total = words.money_named(of.total_minor, of.currency)
-    yield Pair(words.of_kind(of.kind).total, total, bold=True, size=Size.DOUBLE)
+    # A bill without a sum would be taken for a mistake, or for a gift.
+    total = words.unsaid if of.total_minor is None else words.money_named(of.total_minor, of.currency)
+    yield Pair(words.of(of.kind, of.purpose).total, total, bold=True, size=Size.DOUBLE)
     yield Rule()
 
 
 def _bottom(of: PreCheck, template: Template, words: Words) -> Iterator[Block]:
-    yield Text(words.of_kind(of.kind).notice, Align.CENTRE)
+    yield Text(words.of(of.kind, of.purpose).notice, Align.CENTRE)
     for line in (words.thanks,) if template.footer is None else template.footer:
         yield _in_the_middle(line)
     if template.qr:
         yield Space()
         yield Code(of.receipt)
-    yield Cut()

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from appliance.stock.operation import ReceiptKind
+from appliance.printing.layout.characters import is_visible
+from appliance.stock.operation import ReceiptKind, Status
 from appliance.stock.quantity import parse_qty
 
 
@@ -35,6 +36,14 @@ class PreCheckLine:
     amount_minor: int | None
 
 
+class Purpose(StrEnum):
+    """What a sheet is for: a guest who is to pay or has paid, or a cook, whom no sum concerns."""
+
+    PAY = "pay"
+    PAID = "paid"
+    ORDER = "order"
+
+
 class Heading(StrEnum):
     """What a sheet must say of itself, because it is not the first and only one."""
 
@@ -51,6 +60,7 @@ class PreCheck:
     receipt: str
     number: str
     kind: ReceiptKind
+    purpose: Purpose
     at: str
     device: str
     cashier: str
@@ -83,6 +93,7 @@ def read_receipt(
         receipt=operation["receipt"],
         number=operation.get("number") or "",
         kind=ReceiptKind(operation.get("kind") or ReceiptKind.SALE),
+        purpose=Purpose.PAID if operation.get("status") == Status.PAID else Purpose.PAY,
         at=operation.get("at") or "",
         device=device,
         cashier=operation.get("cashier") or "",
@@ -106,7 +117,7 @@ def _line(line: Mapping[str, Any]) -> PreCheckLine:
     if amount is None and price is not None:
         amount = _times(price, qty_milli) - discount
     return PreCheckLine(
-        name=line.get("name") or line["sku"],
+        name=name if is_visible(name := line.get("name") or "") else line["sku"],
         sku=line["sku"],
         qty_milli=qty_milli,
         unit=line.get("unit") or "",

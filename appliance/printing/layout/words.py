@@ -3,10 +3,12 @@
 Nothing here may look fiscal: the words that a fiscal document has (ФН, ФД, ФПД) must not be among them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from appliance.printing.layout.receipt import Purpose
 from appliance.stock.operation import ReceiptKind
 
 Language = Literal["ru", "en"]
@@ -23,20 +25,24 @@ _MEASURED = ("kg", "l", "m", "кг", "л", "м")
 
 
 @dataclass(frozen=True, slots=True)
-class KindWords:
-    """Words that depend on which way the goods go."""
+class PurposeWords:
+    """Words that depend on what a sheet is for, and on which way the goods go."""
 
     title: str
-    total: str
-    notice: str
+    total: str = ""
+    notice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """One language. was_is: how a change is said. units, currencies: what the wire's names become on paper."""
+    """One language.
 
-    sale: KindWords
-    give_back: KindWords
+    unsaid: for a sum that the till did not say. was_is: how a change is said. units, currencies: what the wire's names
+    become on paper.
+    """
+
+    sale: Mapping[Purpose, PurposeWords]
+    give_back: Mapping[Purpose, PurposeWords]
     not_fiscal: str
     copy: str
     edited: str
@@ -49,6 +55,7 @@ class Words:
     table: str
     discount: str
     subtotal: str
+    unsaid: str
     changes: str
     unchanged: str
     added: str
@@ -61,8 +68,8 @@ class Words:
     units: dict[str, str]
     currencies: dict[str, str]
 
-    def of_kind(self, kind: ReceiptKind) -> KindWords:
-        return self.give_back if kind is ReceiptKind.RETURN else self.sale
+    def of(self, kind: ReceiptKind, purpose: Purpose) -> PurposeWords:
+        return (self.give_back if kind is ReceiptKind.RETURN else self.sale)[purpose]
 
     def money(self, minor: int, currency: str) -> str:
         """Return a sum without its currency. No grouping: a Russian till prints 12450,00."""
@@ -88,8 +95,16 @@ class Words:
 
 
 RUSSIAN = Words(
-    sale=KindWords("ПРЕЧЕК", "К ОПЛАТЕ", "Кассовый чек будет выдан при оплате"),
-    give_back=KindWords("ПРЕЧЕК ВОЗВРАТА", "К ВОЗВРАТУ", "Кассовый чек будет выдан при возврате"),
+    sale={
+        Purpose.PAY: PurposeWords("ПРЕЧЕК", "К ОПЛАТЕ", "Кассовый чек будет выдан при оплате"),
+        Purpose.PAID: PurposeWords("ОПЛАЧЕНО", "ИТОГО", "Кассовый чек выдаётся отдельно"),
+        Purpose.ORDER: PurposeWords("ЗАКАЗ"),
+    },
+    give_back={
+        Purpose.PAY: PurposeWords("ПРЕЧЕК ВОЗВРАТА", "К ВОЗВРАТУ", "Кассовый чек будет выдан при возврате"),
+        Purpose.PAID: PurposeWords("ВОЗВРАЩЕНО", "ИТОГО", "Кассовый чек выдаётся отдельно"),
+        Purpose.ORDER: PurposeWords("ВОЗВРАТ"),
+    },
     not_fiscal="НЕ ЯВЛЯЕТСЯ ФИСКАЛЬНЫМ ДОКУМЕНТОМ",
     copy="КОПИЯ",
     edited="ИЗМЕНЁН",
@@ -102,6 +117,7 @@ RUSSIAN = Words(
     table="Стол",
     discount="Скидка",
     subtotal="Подытог",
+    unsaid="см. на кассе",
     changes="Что изменилось",
     unchanged="состав прежний",
     added="добавлено {}",
@@ -116,8 +132,16 @@ RUSSIAN = Words(
 )
 
 ENGLISH = Words(
-    sale=KindWords("PRE-CHECK", "TO PAY", "The receipt is issued when you pay"),
-    give_back=KindWords("RETURN PRE-CHECK", "TO REFUND", "The receipt is issued with the refund"),
+    sale={
+        Purpose.PAY: PurposeWords("PRE-CHECK", "TO PAY", "The receipt is issued when you pay"),
+        Purpose.PAID: PurposeWords("PAID", "TOTAL", "The receipt is issued separately"),
+        Purpose.ORDER: PurposeWords("ORDER"),
+    },
+    give_back={
+        Purpose.PAY: PurposeWords("RETURN PRE-CHECK", "TO REFUND", "The receipt is issued with the refund"),
+        Purpose.PAID: PurposeWords("REFUNDED", "TOTAL", "The receipt is issued separately"),
+        Purpose.ORDER: PurposeWords("RETURN"),
+    },
     not_fiscal="NOT A FISCAL DOCUMENT",
     copy="COPY",
     edited="CHANGED",
@@ -130,6 +154,7 @@ ENGLISH = Words(
     table="Table",
     discount="Discount",
     subtotal="Subtotal",
+    unsaid="see the till",
     changes="What changed",
     unchanged="the same goods",
     added="added {}",
