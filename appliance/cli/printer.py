@@ -102,7 +102,7 @@ def retry(
 
 @app.command()
 def cancel(job: Job, config: Config = None) -> None:
-    """Do not print a sheet that waits, or was skipped or given up."""
+    """Do not print a sheet that waits, or was skipped or given up; one in doubt is seen to by that."""
     list(_asked(config, "print-cancel", job=job))
 
 

@@ -88,17 +88,24 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
-    """What is on a job's sheet.
+class Before:
+    """The sheet of the same receipt that a printer printed last. skus: as a job has them.
 
-    device: whose receipt it is. operation: None for a test page. before: the operation on the sheet that this printer
-    printed of the receipt before, None when it had printed none; before_skus: which lines of it, None for all.
+    is_doubtful: nobody knows whether it came out.
     """
+
+    operation: Mapping[str, Any]
+    skus: tuple[str, ...] | None
+    is_doubtful: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What is on a job's sheet. device: whose receipt it is. operation: None for a test page."""
 
     device: str
     operation: Mapping[str, Any] | None
-    before: Mapping[str, Any] | None = None
-    before_skus: tuple[str, ...] | None = None
+    before: Before | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import orjson
 
 from appliance.contract.paper import (
     REPEAT,
+    Before,
     Begin,
     Cancel,
     End,
@@ -49,7 +50,7 @@ _JOB = (
 _OPEN = """print_job.state IN ('queued', 'printing', 'skipped-stale', 'failed') OR (print_job.state = 'doubtful'
     AND NOT EXISTS (SELECT 1 FROM print_job copy WHERE copy.copy_of = print_job.id))"""
 _SHOWN = (
-    "SELECT revision, operation, skus FROM print_job JOIN body USING (revision) "
+    "SELECT revision, operation, skus, state FROM print_job JOIN body USING (revision) "
     "WHERE receipt = ? AND printer = ? AND (attempts > 0 OR state = 'queued')"
 )
 """What a printer shows of a receipt: it has begun it, or is to print it. What was skipped or cancelled nobody reads."""
@@ -168,6 +169,9 @@ class Jobs:
         copies, stale_at_ms = self._sql("SELECT copies, stale_at_ms FROM print_job WHERE id = ?", (job,)).get
         if found.receipt is None:
             return []  # Who asked for a test page stands beside the printer.
+        if unwanted := self._unwanted(job):
+            self._set(job, JobState.CANCELLED, f"it may be on paper ({reason}), and is not repeated: it {unwanted}")
+            return []
         if copies >= COPIES_MAX:
             return [alerts.print_given_up(found.printer, job, found.receipt, reason)]
         self._copy(job, copies + 1, stale_at_ms)
@@ -184,58 +188,61 @@ class Jobs:
         return [] if found.receipt is None else [alerts.print_failed(found.printer, job, found.receipt, _FAILED_REASON)]
 
     def _retry(self, job: int, on: str) -> tuple[str, list[Raised | Cleared]]:
-        row = self._sql(
-            "SELECT print_job.state, printer, receipt.state FROM print_job "
-            "LEFT JOIN receipt ON receipt.id = print_job.receipt WHERE print_job.id = ?",
-            (job,),
-        ).get
+        row = self._sql("SELECT state, printer, attempts FROM print_job WHERE id = ?", (job,)).get
         if row is None:
             return f"there is no job {job}", []
-        state, printer, receipt_state = row
-        if receipt_state == Status.CANCELLED:
-            return f"job {job} is of a receipt that was cancelled", []
-        if outdated := self._outdated(job):
-            return outdated, []
+        state, printer, attempts = row
+        if unwanted := self._unwanted(job):
+            return f"job {job} {unwanted}", []
         if not self._is_installed(on or printer):
             return f"there is no printer {on or printer!r}: retry job {job} on another one (--on)", []
         match JobState(state):
             case JobState.QUEUED if on not in ("", printer):
                 self._queue_anew(job, on)
                 return "", self._missed(printer)
-            case JobState.CANCELLED | JobState.SKIPPED_STALE | JobState.FAILED:
-                self._queue_anew(job, on or printer)
-                return "", [Cleared("printer", alerts.print_job(job))]
-            case JobState.DOUBTFUL:
+            case JobState.DOUBTFUL | JobState.CANCELLED if attempts:
                 if (copy := self._copied_by(job)) is not None:
                     return f"job {job} is repeated by job {copy}", []
                 self._copy(job, 1, None, on=on)
+                return "", [Cleared("printer", alerts.print_job(job))]
+            case JobState.CANCELLED | JobState.SKIPPED_STALE | JobState.FAILED:
+                self._queue_anew(job, on or printer)
                 return "", [Cleared("printer", alerts.print_job(job))]
             case JobState.QUEUED | JobState.PRINTING:
                 return f"job {job} waits for its printer already", []
             case _:
                 return f"job {job} is printed: ask for a copy of its receipt", []
 
-    def _outdated(self, job: int) -> str:
+    def _unwanted(self, job: int) -> str:
         """Return why a sheet would tell a guest or a cook what is true no more, "" when it would not."""
-        receipt, printer, rev, skus = self._sql(
-            "SELECT receipt, printer, revision, skus FROM print_job WHERE id = ?", (job,)
+        row = self._sql(
+            "SELECT receipt.id, receipt.state, sheet, printer, print_job.revision, skus FROM print_job "
+            "JOIN receipt ON receipt.id = print_job.receipt WHERE print_job.id = ?",
+            (job,),
         ).get
-        newer = self._sql(
-            "SELECT max(id) FROM print_job WHERE receipt = ? AND printer = ? AND revision > ?", (receipt, printer, rev)
-        ).get
-        if newer is not None:
-            return f"job {job} is out of date: job {newer} shows its receipt as it is now"
-        if skus is None and self._sql("SELECT 1 FROM receipt WHERE id = ? AND sheet > ?", (receipt, rev)).get:
-            return f"job {job} is out of date: ask for a copy of its receipt"
-        return ""
+        if row is None:
+            return ""  # A test page tells nobody anything.
+        receipt, state, sheet, printer, rev, skus = row
+        if state == Status.CANCELLED:
+            return "is of a receipt that was cancelled"
+        newer = "SELECT max(id) FROM print_job WHERE receipt = ? AND printer = ? AND revision > ?"
+        if (newest := self._sql(newer, (receipt, printer, rev)).get) is not None:
+            return f"is out of date: job {newest} shows its receipt as it is now"
+        return "is out of date: ask for a copy of its receipt" if skus is None and sheet != rev else ""
 
     def _cancel(self, job: int) -> tuple[str, list[Raised | Cleared]]:
         state = self._sql("SELECT state FROM print_job WHERE id = ?", (job,)).get
-        if state is None:
-            return f"there is no job {job}", []
-        if state not in (JobState.QUEUED, JobState.SKIPPED_STALE, JobState.FAILED):
-            return f"job {job} is {state}: only what waits can be cancelled", []
-        return "", self._end_waiting(job, "a person cancelled it")
+        match state:
+            case None:
+                return f"there is no job {job}", []
+            case JobState.QUEUED | JobState.SKIPPED_STALE | JobState.FAILED:
+                return "", self._end_waiting(job, "a person cancelled it")
+            case JobState.DOUBTFUL:
+                if (copy := self._copied_by(job)) is not None:
+                    return f"job {job} is repeated by job {copy}", []
+                return "", self._end_waiting(job, "a person has looked whether it was printed")
+            case _:
+                return f"job {job} is {state}: only what waits or is in doubt can be cancelled", []
 
     def _end_waiting(self, job: int, reason: str) -> list[Raised | Cleared]:
         self._set(job, JobState.CANCELLED, reason)
@@ -366,7 +373,10 @@ class JobReader:
         ).get
         if before is None:
             return Material(device, orjson.loads(operation))
-        return Material(device, orjson.loads(operation), orjson.loads(before[1]), _skus(before[2]))
+        _, former, skus, state = before
+        # Of what was in doubt and is not repeated nobody knows whether it came out.
+        is_doubtful = state in (JobState.DOUBTFUL, JobState.CANCELLED)
+        return Material(device, orjson.loads(operation), Before(orjson.loads(former), _skus(skus), is_doubtful))
 
     def queue(self) -> Iterator[Job]:
         """Walk what a person may have to do with: what waits, what is doubtful without a copy, what was skipped."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from appliance.contract.paper import Job, Material
+from appliance.contract.paper import COPY, Job, Material
 from appliance.printing.encode import encode
 from appliance.printing.layout.precheck import precheck
 from appliance.printing.layout.receipt import Heading, PreCheck, PreCheckLine, Purpose, Shop, read_receipt
@@ -38,17 +38,20 @@ class Sheets:
     def _precheck(self, job: Job, material: Material) -> PreCheck:
         if material.operation is None:
             return sample_precheck(self.template.language)
+        before = material.before if _is_edit(job, material.operation) else None
         headings = [Heading(heading) for heading in job.headings]
-        if material.before is not None and Heading.COPY not in headings and _is_edit(job, material.operation):
+        if before is not None:
+            # It stands in for a sheet in doubt that is not repeated itself.
+            headings += [Heading.REPEAT] if before.is_doubtful and Heading.REPEAT not in headings else []
             headings.append(Heading.EDITED)
         whole = read_receipt(
             material.operation,
             shop=self.shop,
             device=material.device,
             headings=tuple(headings),
-            before=material.before,
+            before=before.operation if before else None,
         )
-        whole = replace(whole, before=_of(whole.before, material.before_skus))
+        whole = replace(whole, before=_of(whole.before, before.skus if before else None))
         return whole if job.skus is None else order(whole, job.skus)
 
 
@@ -62,8 +65,8 @@ def order(whole: PreCheck, skus: tuple[str, ...]) -> PreCheck:
 
 
 def _is_edit(job: Job, operation: Mapping[str, Any]) -> bool:
-    """Whether a sheet replaces the one before. What a guest paid stands for itself; a cook goes on cooking."""
-    return job.skus is not None or operation["status"] == Status.OPEN
+    """Whether a sheet replaces the one before. A copy does not, nor what a guest has paid; a cook goes on cooking."""
+    return COPY not in job.headings and (job.skus is not None or operation["status"] == Status.OPEN)
 
 
 def _of(lines: tuple[PreCheckLine, ...], skus: tuple[str, ...] | None) -> tuple[PreCheckLine, ...]:

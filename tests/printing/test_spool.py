@@ -236,7 +236,7 @@ def test_a_cancelled_job_is_not_printed_and_a_retry_prints_it(press: Press) -> N
     assert press.retry(1) == ""
     press.drain()
     assert len(press.driver.sheets) == 1
-    assert press.cancel(1) == "job 1 is confirmed: only what waits can be cancelled"
+    assert press.cancel(1) == "job 1 is confirmed: only what waits or is in doubt can be cancelled"
 
 
 def test_a_job_cancelled_just_before_its_first_byte_is_not_printed(press: Press) -> None:
@@ -250,6 +250,60 @@ def test_a_job_cancelled_just_before_its_first_byte_is_not_printed(press: Press)
     press.crash_on = cancelled_at_begin
     press.drain()
     assert (press.driver.sheets, press.states()) == ([], ["1 queued", "1 cancelled"])
+
+
+def test_a_sheet_in_doubt_of_a_receipt_that_was_cancelled_is_not_repeated(press: Press) -> None:
+    press.driver.endings = [doubt()]
+    press.driver.while_sending = lambda: press.receipt("r-1", status="cancelled")
+    press.receipt("r-1")
+    press.drain()
+    assert press.driver.sheets == []
+    assert press.heard("device/A1/print")[-1]["state"] == "cancelled"
+    assert "it may be on paper (the connection was lost)" in press.heard("device/A1/print")[-1]["reason"]
+    assert press.retry(1) == "job 1 is of a receipt that was cancelled"
+
+
+def test_an_edit_stands_in_for_the_sheet_in_doubt_that_it_replaces(press: Press) -> None:
+    press.driver.endings = [doubt()]
+    press.driver.while_sending = lambda: press.receipt("r-1", line("tea"), line("cake"), edit=2) if wait else None
+    wait = [True]
+    press.receipt("r-1", line("tea"))
+    press.step()
+    wait.clear()
+    press.drain()
+    [sheet] = press.driver.sheets
+    assert list(words(sheet)) == ["ИЗМЕНЁН", "ПОВТОР"], "nobody knows whether the first one came out"
+    assert ("Товар tea" in sheet, press.jobs()) == (True, [])
+
+
+def test_a_pre_check_in_doubt_is_not_repeated_when_it_is_paid_and_an_order_is(tmp_path: Path) -> None:
+    press = Press(tmp_path, rules(stations=(Station("main"), Station("bar", frozenset({"bar"})))))
+    press.say("D", type="item", sku="beer", group="bar")
+    press.receipt("r-1", line("beer"))
+    for printer, driver in press.drivers.items():
+        driver.endings = [doubt()]
+        if printer == "main":
+            driver.while_sending = lambda: press.receipt("r-1", line("beer"), status="paid")
+        press.drain(printer)
+    assert [[list(words(sheet)) for sheet in driver.sheets] for driver in press.drivers.values()] == [[], [["ПОВТОР"]]]
+    press.stop()
+
+
+def test_a_person_who_has_looked_ends_a_doubt_and_a_sheet_of_it_still_says_so(press: Press) -> None:
+    press.driver.endings = [doubt() for _ in range(4)]
+    press.receipt("r-1")
+    press.drain()
+    assert press.cancel(1) == "job 1 is repeated by job 2"
+    assert (press.cancel(4), press.jobs(), press.shop.alerts()) == ("", [], set())
+    assert press.heard("device/A1/print")[-1]["reason"] == "a person has looked whether it was printed"
+    assert press.retry(4) == ""
+    press.drain()
+    assert list(words(press.driver.sheets[0])) == ["ПОВТОР"]
+    assert press.commit(SamplePage("main")) == ""
+    press.driver.endings = [doubt()]
+    press.drain()
+    assert press.cancel(6) == ""
+    assert press.jobs() == []
 
 
 def test_what_has_begun_is_not_cancelled(press: Press) -> None:

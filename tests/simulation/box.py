@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 
 from appliance.contract.delivery import Channel
-from appliance.contract.paper import Job, JobChange, JobState, Material, Retry
+from appliance.contract.paper import Cancel, Job, JobChange, JobState, Material, Retry
 from appliance.ledger.backup import make_backup
 from appliance.ledger.coverage import stand
 from appliance.ledger.restore import restore_backup
@@ -128,7 +128,9 @@ class Box:
         jobs = [job for job in self._network.shop.reader.jobs.queue() if job.state is not JobState.SKIPPED_STALE]
         for job in jobs:
             if job.state is JobState.DOUBTFUL:
-                demand(self._commit(self._runs, Retry(job.id)) == "", PAPER, "job", job.id, "cannot be retried")
+                # What is out of date meanwhile is not printed any more: the person takes it off the list.
+                is_seen_to = "" in (self._commit(self._runs, change(job.id)) for change in (Retry, Cancel))
+                demand(is_seen_to, PAPER, "job", job.id, "can be neither retried nor cancelled")
         self._look_for_jobs()
         return not jobs
 
