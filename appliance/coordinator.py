@@ -388,6 +388,8 @@ class Coordinator:
         receipt = said.body.receipt
         for wanted in self._printing.wanted(said, turn.group, partial(turn.shown, receipt)):
             turn.queue(wanted, receipt, device, stale_at_ms)
+        for alert in self._printing.groups_told(said, turn.group):
+            turn.put_alert(alert)
 
     def _watch_printers(self, turn: Turn) -> None:
         """Call a person to a printer whose queue does not move, and say when it does."""

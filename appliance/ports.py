@@ -74,6 +74,10 @@ class Printing(Protocol):
         """
         ...
 
+    def groups_told(self, said: Said, group: Callable[[str], str | None]) -> Iterable[Raised | Cleared]:
+        """What a person is told of a sheet's item groups: that no printer prints one, or that one does now."""
+        ...
+
     def stale_at_ms(self, happened_ms: int, now_ms: int, *, is_known: bool) -> int:
         """The shop time from which they are not printed unasked. is_known: whether the stamp's run is, whole."""
         ...

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.contract.paper import COPY, STALE_ALWAYS_MS, PrintOn, Said, Sheet, Wanted
+from appliance.stock import alerts
+from appliance.stock.alerts import Cleared, Raised
 from appliance.stock.operation import PrintCopy, Receipt, Status
 
 Group = Callable[[str], str | None]
@@ -47,6 +49,19 @@ class PrintRules:
             return []
         jobs = (self._job(station, said, group, shown(station.printer)) for station in self.stations)
         return [job for job in jobs if job is not None]
+
+    def groups_told(self, said: Said, group: Group) -> Iterator[Raised | Cleared]:
+        """Return what a person is told of a sheet's item groups: that no printer prints one, or that one does now.
+
+        In a shop whose printer prints all nothing is looked up.
+        """
+        groups = [station.groups for station in self.stations]
+        if not any(groups) or not self._is_wanted(said.body):
+            return
+        for name, sku in {group(line["sku"]): line["sku"] for line in _lines(said.sheet.operation)}.items():
+            unprinted = alerts.group_unprinted(name, sku, said.body.receipt)
+            is_printed = any(not one or name in one for one in groups)
+            yield Cleared(unprinted.kind, unprinted.subject) if is_printed else unprinted
 
     def stale_at_ms(self, happened_ms: int, now_ms: int, *, is_known: bool) -> int:
         """Return the shop time from which an operation's sheets are not printed unasked.

@@ -245,6 +245,19 @@ def print_given_up(printer: str, job: int, receipt: str, reason: str) -> Raised:
     )
 
 
+def group_unprinted(group: str | None, sku: str, receipt: str) -> Raised:
+    """Return the alert of an item group that no station prints; None stands for goods that have no group."""
+    what = "goods without a group" if group is None else f"the group {group!r}"
+    return Raised(
+        kind="printer",
+        subject="no group" if group is None else f"group {group}",
+        summary=f"No printer prints {what}, for one {sku} on receipt {receipt}: set up a printer for it, or "
+        "acknowledge this if nobody needs it on paper",
+        facts={"group": group},
+        is_state=True,
+    )
+
+
 def print_job(job: int) -> str:
     """Return the subject of an alert about one job; no printer is named so."""
     return f"job {job}"

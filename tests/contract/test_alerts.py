@@ -47,6 +47,7 @@ RAISED = [
     alerts.printer_gone("main"),
     alerts.print_given_up("main", 41, "R1", "the printer lost power"),
     alerts.print_failed("main", 41, "R1", "its sheet cannot be made"),
+    alerts.group_unprinted(None, "A", "R1"),
 ]
 
 

@@ -21,6 +21,7 @@ from appliance.printing.status import PrinterState, PrinterStatus
 from appliance.printing.template import load_template
 from tests.shop import Shop, message, operation
 
+MINUTE_MS = 60_000
 BARE = {"sku": ..., "qty": ..., "reason": ...}
 READY = PrinterStatus(PrinterState.READY, "")
 PAPER_OUT = PrinterStatus(PrinterState.PAPER_OUT, "put paper in")
