@@ -15,7 +15,10 @@ from appliance.stock.operation import PrintCopy, Receipt
 
 
 class JobState(StrEnum):
-    """queued → printing → confirmed, fenced, delivered or doubtful; cancelled, skipped-stale and failed from queued."""
+    """queued → printing → confirmed, fenced, delivered or doubtful; cancelled, skipped-stale and failed from queued.
+
+    `cancelled` from printing and doubtful, too: nobody knows whether it is on paper, and nobody wants it any more.
+    """
 
     QUEUED = "queued"
     PRINTING = "printing"

@@ -12,6 +12,7 @@ import pytest
 from appliance.contract import limits
 from appliance.contract.messages import What, read_query
 from appliance.contract.operations import identify, read_message, read_operation
+from appliance.contract.paper import JobState
 from appliance.settings import StockSettings
 from appliance.stock import alerts, order, quantity, reconcile
 from appliance.stock.operation import Expire, Line, Receipt, ReceiptKind, Status
@@ -140,6 +141,14 @@ def test_an_edit_that_is_lower_does_not_count() -> None:
 def test_other_goods_of_a_paid_receipt_are_moved_too_with_an_alert() -> None:
     settled = settle(OTHER_GOODS, "A2", 0, come_to("not known", "paid").state)
     assert (dict(settled.moved), bool(settled.conflict)) == ({"B": -1000}, True)
+
+
+def test_every_state_of_a_print_job_is_explained_and_in_the_schema() -> None:
+    heading, *explained = re.findall(r"^\| `([a-z-]+)` \|", section("Printing"), re.MULTILINE)
+    assert heading == "state"
+    assert explained == list(JobState)
+    schemas = orjson.loads((CONTRACT / "asyncapi.json").read_bytes())["components"]["schemas"]
+    assert explained == schemas["PrintJob"]["properties"]["state"]["enum"]
 
 
 def test_the_one_line_till_is_legal() -> None:
