@@ -33,7 +33,7 @@ from appliance.contract.operations import (
     read_operation,
     read_parents,
 )
-from appliance.contract.paper import Installed, Job, JobChange, JobState, Look, Printer, Said, Sheet
+from appliance.contract.paper import Installed, Job, JobState, Look, PaperChange, Printer, Said, Sheet
 from appliance.contract.topics import SHOP_DEVICE, Topics
 from appliance.inbox import Inbox, Waiting
 from appliance.ports import Changed, Clock, Hand, Link, Pages, Printing, Projection, Store, Turn
@@ -81,7 +81,7 @@ class _Order:
 class _Change:
     """A print job moves on. done: is told why it does not ("" when it does), now that this is on the disk."""
 
-    change: JobChange
+    change: PaperChange
     done: Callable[[str], None]
     verdict: str = ""
 
@@ -162,8 +162,8 @@ class Coordinator:
         """
         self._put(SHOP_DEVICE, _Order(operation, done), 0)
 
-    def change_job(self, change: JobChange, done: Callable[[str], None]) -> None:
-        """Have a print job moved on.
+    def change_paper(self, change: PaperChange, done: Callable[[str], None]) -> None:
+        """Have a print job moved on, or a printer known.
 
         done: is told, in the turn's thread, why that was not done, or "" when it is on the disk. May be called from any
         thread.
@@ -172,12 +172,12 @@ class Coordinator:
 
     def install_printers(self) -> None:
         """Have it written down which printers there are in this run. To be called once."""
-        self.change_job(Installed(tuple(self.has_jobs)), lambda verdict: None)
+        self.change_paper(Installed(tuple(self.has_jobs)), lambda verdict: None)
 
     def look_at_printers(self) -> None:
         """Have it told how long sheets have waited, and a person called when they wait too long."""
         if self.has_jobs:
-            self.change_job(Look(), lambda verdict: None)
+            self.change_paper(Look(), lambda verdict: None)
 
     def cover(self, covered: Covered) -> None:
         """Have a device told, in its next acks, how far the kept backups cover an epoch. Called from any thread."""
@@ -241,7 +241,7 @@ class Coordinator:
             case _Order():
                 work.verdict = self._commit_own(turn, work.operation)
             case _Change():
-                work.verdict = turn.change_job(work.change)
+                work.verdict = turn.change_paper(work.change)
             case Covered():
                 turn.cover(work)
             case Raised() | Cleared():

@@ -31,7 +31,7 @@ from appliance.app.ownership import own
 from appliance.app.printers import Printer, print_rules
 from appliance.app.refusal import CannotStart
 from appliance.app.supervision import Supervisor
-from appliance.app.turns import Answers, Turns
+from appliance.app.turns import Answerer, Turns
 from appliance.clock import ShopClock, boot_id, boottime_ms, synchronised_wall_ms
 from appliance.contract import messages
 from appliance.contract.delivery import Delivery
@@ -122,7 +122,7 @@ async def serve(
             reserve_ms=settings.stock.reserve_hours * 3_600_000,
         )
         turns = Turns(coordinator, writer, clock)
-        answers = Answers(coordinator)
+        answers = Answerer(coordinator)
         printers = [
             Printer(name, printer, settings, coordinator, read()) for name, printer in settings.all_printers.items()
         ]

@@ -9,7 +9,7 @@ from appliance.app.backups import Backups
 from appliance.app.orders import NotCommitted, Verdict, committed, within
 from appliance.clock import ShopClock
 from appliance.contract.limits import SEQ_MAX
-from appliance.contract.paper import Cancel, JobChange, Retry, SamplePage, printer_row
+from appliance.contract.paper import Cancel, PaperChange, Retry, SamplePage, printer_row
 from appliance.control import ControlError, Rows
 from appliance.coordinator import Coordinator
 from appliance.ledger import report
@@ -50,8 +50,8 @@ def handlers(
     def queue(_: dict[str, Any]) -> Rows:
         return report.jobs(reader)
 
-    def change(change: JobChange) -> Rows:
-        if verdict := _ordered(partial(coordinator.change_job, change)):
+    def change(change: PaperChange) -> Rows:
+        if verdict := _ordered(partial(coordinator.change_paper, change)):
             raise ControlError(verdict)
         yield from ()
 

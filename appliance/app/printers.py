@@ -7,7 +7,7 @@ from functools import partial
 
 from appliance.app.orders import NotCommitted, committed
 from appliance.app.refusal import CannotStart
-from appliance.contract.paper import JobChange
+from appliance.contract.paper import PaperChange
 from appliance.coordinator import Coordinator
 from appliance.ledger.reader import Reader
 from appliance.printing.driver import Capabilities, Driver
@@ -86,8 +86,8 @@ class Printer:
         self._has_jobs.set()
         self._driver.close()
 
-    def _commit(self, change: JobChange) -> str:
-        verdict: str = committed(partial(self._coordinator.change_job, change), is_given_up=self._is_given_up)
+    def _commit(self, change: PaperChange) -> str:
+        verdict: str = committed(partial(self._coordinator.change_paper, change), is_given_up=self._is_given_up)
         return verdict
 
     def _is_given_up(self) -> bool:

@@ -83,7 +83,7 @@ class Turns:
         raise AssertionError("the waits have no end")
 
 
-class Answers:
+class Answerer:
     """The thread that answers devices' queries."""
 
     def __init__(self, coordinator: Coordinator) -> None:

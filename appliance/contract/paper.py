@@ -1,7 +1,8 @@
 """Paper: what becomes of a print job, as the wire says it and as the parts tell each other.
 
 The coordinator queues what an operation wants in the operation's own transaction, the spool prints it, and every change
-of a job is a `JobChange` that the coordinator's turn commits, for there is one writer. A state here is what is on disk.
+of a job or a printer is a `PaperChange` that the coordinator's turn commits, for there is one writer. A state here is
+what is on disk.
 """
 
 from collections.abc import Mapping
@@ -199,7 +200,7 @@ class Look:
     """Time has passed: what waits has become older."""
 
 
-JobChange = Begin | End | Unmade | Retry | Cancel | SamplePage | Seen | Installed | Look
+PaperChange = Begin | End | Unmade | Retry | Cancel | SamplePage | Seen | Installed | Look
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------

@@ -18,10 +18,10 @@ from appliance.contract.paper import (
     End,
     Installed,
     Job,
-    JobChange,
     JobState,
     Look,
     Material,
+    PaperChange,
     Printer,
     Retry,
     SamplePage,
@@ -91,7 +91,7 @@ class Jobs:
         row = self._sql(f"{_SHOWN} ORDER BY id DESC LIMIT 1", (receipt, printer)).get
         return None if row is None else Sheet(row[0], orjson.loads(row[1]))
 
-    def change(self, change: JobChange) -> tuple[str, list[Raised | Cleared]]:
+    def change(self, change: PaperChange) -> tuple[str, list[Raised | Cleared]]:
         """Do what the spool or a person says; return why it is not done ("" when it is), and what a person is told."""
         match change:
             case Begin(job, printer, marker):

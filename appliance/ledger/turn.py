@@ -12,7 +12,7 @@ import apsw
 
 from appliance.contract.messages import Alert, Balance, Covered
 from appliance.contract.operations import Head
-from appliance.contract.paper import Job, JobChange, Printer, Sheet, Wanted
+from appliance.contract.paper import Job, PaperChange, Printer, Sheet, Wanted
 from appliance.ledger.database import tag_to_integer
 from appliance.ledger.history import History
 from appliance.ledger.jobs import JobReader, Jobs
@@ -192,7 +192,7 @@ class Turn:
         for alert in self._jobs.cancel(self._receipts.number(receipt, ""), reason, is_cooked=is_cooked):
             self.put_alert(alert)
 
-    def change_job(self, change: JobChange) -> str:
+    def change_paper(self, change: PaperChange) -> str:
         """Do what the spool or a person says of a job; return why it is not done, "" when it is."""
         verdict, said = self._jobs.change(change)
         for alert in said:

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Protocol
 
-from appliance.contract.paper import Begin, End, Job, JobChange, JobState, Material, Seen, Unmade
+from appliance.contract.paper import Begin, End, Job, JobState, Material, PaperChange, Seen, Unmade
 from appliance.printing.driver import Doubtful, NotReady, Printed
 from appliance.printing.status import PrinterState, PrinterStatus
 
@@ -70,7 +70,7 @@ class Spool:
         jobs: Jobs,
         driver: Printing,
         sheet: Callable[[Job, Material], bytes],
-        commit: Callable[[JobChange], str],
+        commit: Callable[[PaperChange], str],
         entropy: Callable[[int], int],
     ) -> None:
         self._printer = printer

@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from appliance.contract.delivery import Channel
-from appliance.contract.paper import Begin, End, JobChange, JobState
+from appliance.contract.paper import Begin, End, JobState, PaperChange
 from appliance.ledger import database, writer
 from appliance.ledger.database import FILE_NAME, DiskFault, LedgerError
 from appliance.ledger.verify import Violation, verify
@@ -161,9 +161,9 @@ class _Clerk:
             if self._changed(Begin(job.id, job.printer, "marker")):
                 self._changed(End(job.id, self._chance.choice((JobState.CONFIRMED, JobState.DOUBTFUL))))
 
-    def _changed(self, change: JobChange) -> bool:
+    def _changed(self, change: PaperChange) -> bool:
         verdicts: list[str] = []
-        self._shop.coordinator.change_job(change, verdicts.append)
+        self._shop.coordinator.change_paper(change, verdicts.append)
         self._shop.coordinator.turn()
         return verdicts == [""]
 

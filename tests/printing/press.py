@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from appliance.contract.paper import Cancel, Job, JobChange, Retry
+from appliance.contract.paper import Cancel, Job, PaperChange, Retry
 from appliance.printing.driver import Doubtful, Level, NotReady, Printed
 from appliance.printing.jobs import PrintRules, Station
 from appliance.printing.layout.receipt import Shop as Seller
@@ -76,7 +76,7 @@ class Press:
         self.drivers: dict[str, Scripted] = {}
         self._driver = driver or (lambda name: self.drivers[name])
         self._seqs: dict[str, int] = {}
-        self.crash_on: Callable[[JobChange, bool], bool] = lambda change, is_committed: False
+        self.crash_on: Callable[[PaperChange, bool], bool] = lambda change, is_committed: False
         self.begin()
 
     @property
@@ -114,12 +114,12 @@ class Press:
     def stop(self) -> None:
         self.shop.stop()
 
-    def commit(self, change: JobChange) -> str:
+    def commit(self, change: PaperChange) -> str:
         """Have a change committed, unless the process is killed before that, or right after."""
         if self.crash_on(change, False):
             raise Crash
         verdicts: list[str] = []
-        self.shop.coordinator.change_job(change, verdicts.append)
+        self.shop.coordinator.change_paper(change, verdicts.append)
         self.shop.coordinator.turn()
         if self.crash_on(change, True):
             raise Crash

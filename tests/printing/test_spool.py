@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.contract.paper import Begin, End, Job, JobChange, Material, SamplePage, Seen
+from appliance.contract.paper import Begin, End, Job, Material, PaperChange, SamplePage, Seen
 from appliance.coordinator import STUCK_MS
 from appliance.printing.driver import Level
 from appliance.printing.jobs import Station
@@ -98,7 +98,7 @@ def test_each_attempt_has_a_marker_of_its_own(press: Press) -> None:
 # --- a crash at each point ------------------------------------------------------------------------------------------
 
 
-def at(kind: type, *, is_committed: bool) -> Callable[[JobChange, bool], bool]:
+def at(kind: type, *, is_committed: bool) -> Callable[[PaperChange, bool], bool]:
     return lambda change, committed: isinstance(change, kind) and committed is is_committed
 
 
@@ -112,7 +112,7 @@ def at(kind: type, *, is_committed: bool) -> Callable[[JobChange, bool], bool]:
     ],
 )
 def test_a_crash_repeats_only_what_may_be_on_paper(
-    press: Press, crash_on: Callable[[JobChange, bool], bool], sheets: int, repeated: bool
+    press: Press, crash_on: Callable[[PaperChange, bool], bool], sheets: int, repeated: bool
 ) -> None:
     press.receipt("r-1")
     press.crash_on = crash_on
@@ -202,9 +202,9 @@ def test_a_queue_that_does_not_move_calls_a_person_until_it_moves(press: Press) 
 
 
 def test_a_status_is_written_down_only_when_it_changes(press: Press) -> None:
-    seen: list[JobChange] = []
+    seen: list[PaperChange] = []
 
-    def noted(change: JobChange, is_committed: bool) -> bool:
+    def noted(change: PaperChange, is_committed: bool) -> bool:
         seen.append(change)
         return False
 
@@ -240,7 +240,7 @@ def test_a_cancelled_job_is_not_printed_and_a_retry_prints_it(press: Press) -> N
 def test_a_job_cancelled_just_before_its_first_byte_is_not_printed(press: Press) -> None:
     press.receipt("r-1")
 
-    def cancelled_at_begin(change: JobChange, is_committed: bool) -> bool:
+    def cancelled_at_begin(change: PaperChange, is_committed: bool) -> bool:
         if isinstance(change, Begin) and not is_committed:
             press.receipt("r-1", status="cancelled")
         return False
@@ -471,7 +471,7 @@ def test_a_job_that_a_person_moves_away_at_the_last_moment_is_printed_once(tmp_p
     press.receipt("r-1")
     moved: list[str] = []
 
-    def move(change: JobChange, is_committed: bool) -> bool:
+    def move(change: PaperChange, is_committed: bool) -> bool:
         if isinstance(change, Begin) and not is_committed and not moved:
             moved.append("now")
             assert press.retry(1, on="bar") == ""

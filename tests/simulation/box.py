@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 
 from appliance.contract.delivery import Channel
-from appliance.contract.paper import Cancel, Job, JobChange, JobState, Material, Retry
+from appliance.contract.paper import Cancel, Job, JobState, Material, PaperChange, Retry
 from appliance.ledger.backup import make_backup
 from appliance.ledger.coverage import stand
 from appliance.ledger.restore import restore_backup
@@ -287,11 +287,11 @@ class Box:
         self._spool.begin()
         self._look_for_jobs()
 
-    def _commit(self, run: int, change: JobChange) -> str:
+    def _commit(self, run: int, change: PaperChange) -> str:
         """Have a change of a job committed, unless the box is killed before that or right after."""
         verdicts: list[str] = []
         self._die_with(run)
-        self._network.shop.coordinator.change_job(change, verdicts.append)
+        self._network.shop.coordinator.change_paper(change, verdicts.append)
         self._turn()
         self._die_with(run)
         return verdicts[0]
