@@ -163,10 +163,9 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def all_printers(self) -> dict[str, PrinterSettings]:
-        """The printers that there are, by name."""
-        printers = {"main": self.printer} if self.printer is not None else dict(self.printers)
-        return {name: printer for name, printer in printers.items() if printer.url}
+    def named_printers(self) -> dict[str, PrinterSettings]:
+        """The printers by name. Without a URL there is one only if `printer setup` has found it."""
+        return dict(self.printers) or {"main": self.printer or PrinterSettings()}
 
     @classmethod
     def settings_customise_sources(

@@ -8,13 +8,14 @@ that was right a moment ago is known by a keyed digest.
 import asyncio
 import hashlib
 import hmac
-import os
 import secrets
 import time
 from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
+
+from appliance import durable
 
 FILE_NAME = "shop-password.argon2"
 
@@ -55,7 +56,7 @@ class ShopPassword:
             return
         self._hash = self._hasher.hash(password)
         self._remembered = None
-        _write_durably(self._path, self._hash.encode("ascii"))
+        durable.replace(self._path, self._hash.encode("ascii"))
 
     async def authenticate(self, user: str, password: bytes) -> bool:
         """Return whether a device may log in. Any device may, with the shop's password; `user` decides nothing."""
@@ -84,20 +85,3 @@ class ShopPassword:
             return self._hasher.verify(hashed, password)
         except VerifyMismatchError:
             return False
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    """Replace a file whole: after a power cut there is the old one or the new one."""
-    beside = path.with_suffix(".new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(handle, content)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    beside.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -30,6 +30,7 @@ from appliance.app.crashes import TURNS_PART, Crashes
 from appliance.app.ownership import own
 from appliance.app.printers import Printer, print_rules
 from appliance.app.refusal import CannotStart
+from appliance.app.setups import printers_in_force
 from appliance.app.supervision import Supervisor
 from appliance.app.turns import Answerer, Turns
 from appliance.clock import ShopClock, boot_id, boottime_ms, synchronised_wall_ms
@@ -42,7 +43,8 @@ from appliance.ledger.medium import Medium
 from appliance.ledger.projection import Projection
 from appliance.ledger.reader import Reader
 from appliance.ledger.writer import Moment, Writer
-from appliance.settings import Mode, Settings, variable
+from appliance.printing.learned import WrongFile
+from appliance.settings import Mode, PrinterSettings, Settings, variable
 
 __all__ = ["CannotStart", "Started", "serve"]
 
@@ -82,6 +84,7 @@ async def serve(
         supervisor = Supervisor(crashes.died)
         loop.set_exception_handler(supervisor.die_in_loop)
         began_ms = boottime_ms()
+        in_force = _printers(settings)
         writer = Writer(directory, shop=settings.shop, new_ledger=str(uuid.uuid4()))
         parts.callback(writer.close)
         run = secrets.token_hex(_RUN_BYTES)
@@ -118,16 +121,14 @@ async def serve(
             link=broker,
             clock=clock,
             hand=crashes,
-            printing=print_rules(settings),
+            printing=print_rules(settings, in_force),
             reserve_ms=settings.stock.reserve_hours * 3_600_000,
         )
         turns = Turns(coordinator, writer, clock)
         answers = Answerer(coordinator)
-        printers = [
-            Printer(name, printer, settings, coordinator, read()) for name, printer in settings.all_printers.items()
-        ]
+        printers = [Printer(name, printer, settings, coordinator, read()) for name, printer in in_force.items()]
         backups = _backups(settings, command, coordinator, read, clock)
-        control = ControlServer(directory, handlers(read(), settings, run, coordinator, clock, backups))
+        control = ControlServer(directory, handlers(read(), settings, run, coordinator, clock, printers, backups))
 
         def opened(_: asyncio.Future[None]) -> None:
             log.info("online shop=%s ledger=%s run=%s rev=%d", settings.shop, writer.ledger, run, writer.last_rev)
@@ -185,6 +186,13 @@ def _backups(
     medium = Medium(settings.backup.dir, settings.shop, settings.data_dir)
     keep = settings.backup.keep
     return [Backups(medium, keep=keep, command=command, coordinator=coordinator, reader=read(), clock=clock)]
+
+
+def _printers(settings: Settings) -> dict[str, PrinterSettings]:
+    try:
+        return printers_in_force(settings)
+    except WrongFile as error:
+        raise CannotStart(str(error)) from error
 
 
 def _shop_password(settings: Settings, *, may_show: bool) -> tuple[ShopPassword, str | None]:

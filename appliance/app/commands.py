@@ -7,6 +7,7 @@ from typing import Any
 from appliance import __version__
 from appliance.app.backups import Backups
 from appliance.app.orders import NotCommitted, Verdict, committed, within
+from appliance.app.printers import Printer
 from appliance.clock import ShopClock
 from appliance.contract.limits import SEQ_MAX
 from appliance.contract.paper import Cancel, PaperChange, Retry, SamplePage, printer_row
@@ -16,14 +17,24 @@ from appliance.ledger import report
 from appliance.ledger.reader import Reader
 from appliance.settings import Settings
 
+HOLD_S = 10
+"""How long a command waits for a printer to end its sheet: the longest prints in 4 s."""
+
 ORDER_S = 20
 """How long a command waits for its own commit; less than the command waits for its answer."""
 
 
 def handlers(
-    reader: Reader, settings: Settings, run: str, coordinator: Coordinator, clock: ShopClock, backups: Sequence[Backups]
+    reader: Reader,
+    settings: Settings,
+    run: str,
+    coordinator: Coordinator,
+    clock: ShopClock,
+    print_threads: Sequence[Printer],
+    backups: Sequence[Backups],
 ) -> dict[str, Callable[[dict[str, Any]], Rows]]:
     """What the control socket answers; it asks from one thread."""
+    threads = {printer.name: printer for printer in print_threads}
 
     def status(_: dict[str, Any]) -> Rows:
         yield {
@@ -55,7 +66,25 @@ def handlers(
             raise ControlError(verdict)
         yield from ()
 
+    def hold(request: dict[str, Any]) -> Rows:
+        """Let a command have a printer's unit for `seconds`; no row when this run has no such printer."""
+        if (printer := threads.get(request["printer"])) is None:
+            return
+        if not printer.hold(float(request["seconds"]), HOLD_S):
+            raise ControlError(
+                f"{printer.name} is in the middle of a sheet: see that it has paper and its cover is closed, or switch "
+                "it off and on, and begin again"
+            )
+        yield {"printer": printer.name}
+
+    def resume(request: dict[str, Any]) -> Rows:
+        if printer := threads.get(request["printer"]):
+            printer.resume()
+        yield from ()
+
     return {
+        "printer-hold": hold,
+        "printer-resume": resume,
         "printers": printers,
         "print-queue": queue,
         "print-retry": lambda request: change(Retry(_job(request), str(request["on"]))),

@@ -1,12 +1,19 @@
-"""The threads of the printers, each with its spool: a job goes from the ledger through here to the paper."""
+"""The threads of the printers, each with its spool: a job goes from the ledger through here to the paper.
 
+While a person sets a printer up, its thread holds the queue and lets go of the unit, so that the command has it alone.
+"""
+
+import logging
 import secrets
+import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 
 from appliance.app.orders import NotCommitted, committed
 from appliance.app.refusal import CannotStart
+from appliance.app.setups import printers_in_force
 from appliance.contract.paper import PaperChange
 from appliance.coordinator import Coordinator
 from appliance.ledger.reader import Reader
@@ -14,19 +21,25 @@ from appliance.printing.driver import Capabilities, Driver
 from appliance.printing.jobs import PrintRules, Station
 from appliance.printing.layout.receipt import Shop
 from appliance.printing.layout.sheet import Paper
+from appliance.printing.learned import WrongFile
 from appliance.printing.models import CannotPrint, find_model
 from appliance.printing.sheets import Sheets
 from appliance.printing.spool import Spool
+from appliance.printing.status import PrinterState, PrinterStatus
 from appliance.printing.template import WrongTemplate, load_template
 from appliance.printing.transport.address import BadUrl
 from appliance.settings import Answers, PrinterSettings, Settings
 
+log = logging.getLogger(__name__)
+
 _LAST_COMMIT_S = 5.0
 """How long a printer's thread that is to stop waits for a disk that fails. What it then leaves begun is in doubt."""
 
+_HELD = PrinterStatus(PrinterState.OFFLINE, "it is being set up (stock-coordinator printer setup)")
 
-def print_rules(settings: Settings) -> PrintRules:
-    stations = [Station(name, frozenset(printer.groups)) for name, printer in settings.all_printers.items()]
+
+def print_rules(settings: Settings, printers: Mapping[str, PrinterSettings]) -> PrintRules:
+    stations = [Station(name, frozenset(printer.groups)) for name, printer in printers.items()]
     return PrintRules(tuple(stations), settings.precheck.print_on, settings.precheck.stale_s * 1000)
 
 
@@ -38,9 +51,18 @@ class Printer:
     ) -> None:
         """Raises CannotStart when the printer cannot be as it is set up."""
         self.name = name
+        self._settings = settings
         self._coordinator = coordinator
+        self._reader = reader
         self._has_jobs = coordinator.has_jobs[name]
         self._stop_at_s: float | None = None
+        self._held_until_s = 0.0
+        self._is_let_go = threading.Event()
+        self._is_learned = False
+        self._set_up(printer)
+
+    def _set_up(self, printer: PrinterSettings) -> None:
+        name, settings = self.name, self._settings
         paper = Paper(printer.width, printer.codepage)
         answers = printer.answers
         try:
@@ -49,7 +71,7 @@ class Printer:
             if printer.table is None:
                 model.table(paper.code_page)
             template = load_template(settings.precheck.template, paper)
-            self._driver = Driver(
+            driver = Driver(
                 printer.url,
                 capabilities=Capabilities(
                     has_marker=answers is Answers.MARKER,
@@ -62,10 +84,11 @@ class Printer:
         except (BadUrl, CannotPrint, WrongTemplate) as error:
             raise CannotStart(f"the printer {name!r}: {error}") from error
         shop = Shop(settings.shop_name or settings.shop, settings.shop_inn, settings.shop_address)
+        self._driver = driver
         self._spool = Spool(
             name,
-            jobs=reader.jobs,
-            driver=self._driver,
+            jobs=self._reader.jobs,
+            driver=driver,
             sheet=Sheets(shop, paper, template, printer.profile, printer.table).sheet,
             commit=self._commit,
             entropy=secrets.randbelow,
@@ -76,7 +99,7 @@ class Printer:
             self._spool.begin()
             while self._stop_at_s is None:
                 self._has_jobs.clear()
-                wait_s = self._spool.step()
+                wait_s = self._step()
                 if self._stop_at_s is None:
                     self._has_jobs.wait(wait_s)
 
@@ -85,6 +108,40 @@ class Printer:
         self._stop_at_s = time.monotonic() + _LAST_COMMIT_S
         self._has_jobs.set()
         self._driver.close()
+
+    def hold(self, held_s: float, wait_s: float) -> bool:
+        """Hold the queue, and let go of the unit for `held_s`; say whether it is let go of within `wait_s`."""
+        self._is_let_go.clear()
+        self._held_until_s = time.monotonic() + held_s
+        self._has_jobs.set()
+        if not (is_let_go := self._is_let_go.wait(wait_s)):
+            self._held_until_s = 0.0
+        return is_let_go
+
+    def resume(self) -> None:
+        """Go on, with what a set-up has learned meanwhile."""
+        self._is_learned = True
+        self._held_until_s = 0.0
+        self._has_jobs.set()
+
+    def _step(self) -> float:
+        """Do what is to be done, and return seconds until there may be more."""
+        if (held_s := self._held_until_s - time.monotonic()) > 0:
+            self._driver.release()
+            self._spool.show(_HELD)
+            self._is_let_go.set()
+            return held_s
+        if self._is_learned:
+            self._is_learned = False
+            self._learn()
+        return self._spool.step()
+
+    def _learn(self) -> None:
+        try:
+            self._set_up(printers_in_force(self._settings)[self.name])
+        except (CannotStart, WrongFile) as error:
+            # The shop goes on as it was; whoever set the printer up reads the same at the next start.
+            log.error("printer=%s goes on as it was reason=%r", self.name, str(error))
 
     def _commit(self, change: PaperChange) -> str:
         verdict: str = committed(partial(self._coordinator.change_paper, change), is_given_up=self._is_given_up)

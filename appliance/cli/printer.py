@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from appliance.cli import asking
+from appliance.cli import asking, printer_setup
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import Failure
 from appliance.contract.limits import SEQ_MAX
@@ -24,6 +24,7 @@ from appliance.printing.sample import sample_precheck
 from appliance.printing.template import WrongTemplate, load_template
 
 app = typer.Typer(help="Receipt printers and what they print.", no_args_is_help=True)
+app.command("setup")(printer_setup.setup)
 
 
 class SheetLanguage(StrEnum):

@@ -169,6 +169,10 @@ class Driver:
 
     def close(self) -> None:
         self._is_closed = True
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the printer, after the job that is under way, until it is needed again."""
         with self._lock:
             self._drop()
 

@@ -53,7 +53,7 @@ def encode(blocks: Iterable[Block], paper: Paper, *, model: str = DEFAULT_MODEL,
             case Picture():
                 written.append(_raster(element))
             case Cut():
-                written.append(_cut(known))
+                written.append(cut(known))
     return b"".join(written)
 
 
@@ -85,5 +85,5 @@ def _band(bits: bytes, width_bytes: int) -> bytes:
     return b"\x1dv0\x00" + width_bytes.to_bytes(2, "little") + rows.to_bytes(2, "little") + bits
 
 
-def _cut(model: Model) -> bytes:
+def cut(model: Model) -> bytes:
     return FEED_TO_KNIFE + (PARTIAL_CUT if model.cuts else b"")

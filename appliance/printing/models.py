@@ -6,6 +6,7 @@ encoded, for that reads a large YAML: 0.6 s, or 0.1 s where ESCPOS_CAPABILITIES_
 
 import codecs
 import logging
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -67,6 +68,20 @@ def find_model(name: str) -> Model:
 def model_names() -> list[str]:
     """Return the names of all models that are known."""
     return sorted(_profiles())
+
+
+def known_tables() -> list[tuple[str, int]]:
+    """Return the Cyrillic code pages that a printer may have, each with a number for it: those of most models first."""
+    found = []
+    for page in ("cp866", "cp1251"):
+        numbers = Counter(
+            int(number)
+            for profile in _profiles().values()
+            for number, name in profile["codePages"].items()
+            if _codec(name) == page
+        )
+        found += [(page, number) for number in sorted(numbers, key=lambda number: (-numbers[number], number))]
+    return found
 
 
 def _codec(page: str) -> str:

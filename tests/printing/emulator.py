@@ -19,7 +19,7 @@ from pathlib import Path
 from appliance.printing.commands import Splitter
 from appliance.printing.transport.port import CannotOpen, Lost
 
-CP866_PAGE = 17
+CP866_TABLE = 17
 
 _REAL_TIME = re.compile(rb"\x10\x04[\x01-\x04]")
 
@@ -40,6 +40,8 @@ class Printer:
     """bytes_per_s: how fast it prints. buffer_bytes: what it takes ahead of that. boot_s: how long it is off.
 
     obeys_inside: real-time requests are answered also inside another command's data, as on an Epson.
+    cp866_table: the number by which it knows CP866. columns: of its paper; a longer line is broken, as on paper.
+    shows_marker: whether it prints a marker that it answers, too.
     """
 
     def __init__(
@@ -52,6 +54,9 @@ class Printer:
         has_fence: bool = True,
         has_status: bool = True,
         obeys_inside: bool = False,
+        shows_marker: bool = False,
+        cp866_table: int = CP866_TABLE,
+        columns: int = 48,
     ) -> None:
         self.bytes_per_s = bytes_per_s
         self.buffer_bytes = buffer_bytes
@@ -60,6 +65,9 @@ class Printer:
         self.has_fence = has_fence
         self.has_status = has_status
         self.obeys_inside = obeys_inside
+        self.shows_marker = shows_marker
+        self.cp866_table = cp866_table
+        self.columns = columns
         self.replies = bytearray()
         self._held = 0
         self._heard = b""
@@ -187,18 +195,20 @@ class Printer:
         elif command == b"\x1b@":
             self._line, self._page = "", "cp437"
         elif command[:2] == b"\x1bt":
-            self._page = "cp866" if command[2] == CP866_PAGE else "cp437"
+            self._page = "cp866" if command[2] == self.cp866_table else "cp437"
         elif command[:2] == b"\x1dV":
             self._tear(is_cut=True)
         elif command[:2] == b"\x1dr" and self.has_fence:
             self.replies.append(0x00 if self.has_paper else 0x0C)
-        elif command[:7] == b"\x1d(H\x06\x0000" and self.has_marker:
-            self.replies += b"\x37\x22" + command[7:] + b"\x00"
-        elif command[:3] == b"\x1d(H":
-            self._line += command[7:].decode("ascii")
+        elif command[:7] == b"\x1d(H\x06\x0000":
+            if self.has_marker:
+                self.replies += b"\x37\x22" + command[7:] + b"\x00"
+            if self.shows_marker or not self.has_marker:
+                self._line += command[7:].decode("ascii")
 
     def _feed_line(self) -> None:
-        self._lines.append(self._line)
+        cut = range(0, max(1, len(self._line)), self.columns)
+        self._lines += [self._line[at : at + self.columns] for at in cut]
         self._line = ""
 
     def _tear(self, *, is_cut: bool) -> None:

@@ -5,6 +5,7 @@ away, a package, and rights on the bus, and would give nothing that this does no
 """
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.printing.transport.address import UsbDevice
@@ -24,14 +25,38 @@ class UsbStream(Stream):
         super().__init__(fd, is_end_told=False)
 
 
-def find_node(device: UsbDevice, classes: Path = Path("/sys/class/usbmisc"), nodes: Path = Path("/dev/usb")) -> Path:
-    """Return the node of this printer. Raises CannotOpen when none or several are plugged in."""
+@dataclass(frozen=True, slots=True)
+class Plugged:
+    """A USB printer that is plugged in. node: its name in /dev/usb. plug: where. words: what it calls itself."""
+
+    node: str
+    vendor: str
+    product: str
+    serial: str | None
+    plug: str
+    words: str
+
+
+def plugged_in(classes: Path) -> list[Plugged]:
+    """Return the USB printers that the kernel has."""
     found = []
     for entry in sorted(classes.glob("lp*")):
         plugged = (entry / "device").resolve().parent
-        said_to_be = (_attribute(plugged, "idVendor"), _attribute(plugged, "idProduct"))
-        if said_to_be == (device.vendor, device.product) and device.serial in (None, _attribute(plugged, "serial")):
-            found.append(nodes / entry.name)
+        vendor, product = _attribute(plugged, "idVendor"), _attribute(plugged, "idProduct")
+        if vendor and product:
+            words = filter(None, (_attribute(plugged, "manufacturer"), _attribute(plugged, "product")))
+            serial = _attribute(plugged, "serial") or None
+            found.append(Plugged(entry.name, vendor, product, serial, plugged.name, " ".join(words)))
+    return found
+
+
+def find_node(device: UsbDevice, classes: Path = Path("/sys/class/usbmisc"), nodes: Path = Path("/dev/usb")) -> Path:
+    """Return the node of this printer. Raises CannotOpen when none or several are plugged in."""
+    found = [
+        nodes / one.node
+        for one in plugged_in(classes)
+        if (one.vendor, one.product) == (device.vendor, device.product) and device.serial in (None, one.serial)
+    ]
     name = f"USB printer {device.vendor}:{device.product}" + (f" with serial {device.serial}" if device.serial else "")
     if not found:
         raise CannotOpen(f"{name}: it is not plugged in or not switched on")
