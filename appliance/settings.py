@@ -162,6 +162,13 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _each_printer_is_another(self) -> "Settings":
+        urls = [printer.url for printer in self.printers.values() if printer.url]
+        if twice := sorted({url for url in urls if urls.count(url) > 1}):
+            raise ValueError(f"two printers are at {twice[0]}, and only one of them could have it: keep one")
+        return self
+
     @property
     def named_printers(self) -> dict[str, PrinterSettings]:
         """The printers by name. Without a URL there is one only if `printer setup` has found it."""

@@ -43,6 +43,11 @@ def print_rules(settings: Settings, printers: Mapping[str, PrinterSettings]) -> 
     return PrintRules(tuple(stations), settings.precheck.print_on, settings.precheck.stale_s * 1000)
 
 
+def shop_on_paper(settings: Settings) -> Shop:
+    """Return who sells, as a sheet says it."""
+    return Shop(settings.shop_name or settings.shop, settings.shop_inn, settings.shop_address)
+
+
 class Printer:
     """The thread of one printer: it calls the spool's step, and waits until there is something to do."""
 
@@ -83,13 +88,12 @@ class Printer:
             )
         except (BadUrl, CannotPrint, WrongTemplate) as error:
             raise CannotStart(f"the printer {name!r}: {error}") from error
-        shop = Shop(settings.shop_name or settings.shop, settings.shop_inn, settings.shop_address)
         self._driver = driver
         self._spool = Spool(
             name,
             jobs=self._reader.jobs,
             driver=driver,
-            sheet=Sheets(shop, paper, template, printer.profile, printer.table).sheet,
+            sheet=Sheets(shop_on_paper(settings), paper, template, printer.profile, printer.table).sheet,
             commit=self._commit,
             entropy=secrets.randbelow,
         )

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from appliance.app.printers import shop_on_paper
 from appliance.cli import asking, printer_setup
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import Failure
+from appliance.cli.screen import legible, screen
 from appliance.contract.limits import SEQ_MAX
 from appliance.control import ControlError, NotRunning, ask
 from appliance.ledger import report
@@ -44,23 +45,27 @@ class Width(StrEnum):
 
 @app.command()
 def preview(
-    width: Annotated[Width, typer.Option(help="Columns of the paper.")] = Width.MM_80,
-    template: Annotated[Path | None, typer.Option(help="A template of the shop's own, a TOML file.")] = None,
+    width: Annotated[Width | None, typer.Option(help="Columns of the paper; else the printer's.")] = None,
+    template: Annotated[Path | None, typer.Option(help="A template, a TOML file; else the shop's.")] = None,
     language: Annotated[SheetLanguage | None, typer.Option(help="Its language; else the template's.")] = None,
     png_file: Annotated[Path | None, typer.Option("--png", help="Write a picture here instead of text.")] = None,
+    config: Config = None,
 ) -> None:
-    """Show a pre-check as it would come out, without any printer.
+    """Show a pre-check as it would come out by the settings, without any printer.
 
     Example: stock-coordinator printer preview --width 32 --png pre-check.png
     """
-    paper = Paper(int(width))
+    settings = settings_from(config)
+    printer = next(iter(settings.named_printers.values()))
+    paper = Paper(int(width or printer.width), printer.codepage)
+    shop = shop_on_paper(settings) if settings.shop_name else None
     try:
-        shown = load_template(template, paper)
+        shown = load_template(template or settings.precheck.template, paper)
     except WrongTemplate as error:
         raise Failure(str(error)) from error
     if language is not None:
         shown = replace(shown, language=language.value)
-    blocks = precheck(sample_precheck(shown.language), shown)
+    blocks = precheck(sample_precheck(shown.language, shop), shown)
     if png_file is None:
         print(text.render(blocks, paper), end="")
         return
@@ -111,7 +116,7 @@ def cancel(job: Job, config: Config = None) -> None:
 def print_test_page(
     printer: Annotated[str, typer.Argument(help="The printer's name.")] = "main", config: Config = None
 ) -> None:
-    """Print a made-up pre-check, through the queue like any other."""
+    """Print a made-up pre-check that says so, through the queue like any other."""
     list(_asked(config, "print-test", printer=printer))
 
 
@@ -133,7 +138,9 @@ def _show(rows: Iterator[dict[str, Any]], as_json: bool) -> None:
         return
     table = Table(*found[0], box=None)
     for row in found:
-        table.add_row(
-            *(", ".join(one) if isinstance(one, list) else str("" if one is None else one) for one in row.values())
-        )
-    Console().print(table)
+        table.add_row(*map(_cell, row.values()))
+    screen().print(table)
+
+
+def _cell(value: object) -> str:
+    return legible(", ".join(value) if isinstance(value, list) else "" if value is None else str(value))

@@ -3,7 +3,7 @@
 import json
 from importlib import resources
 
-from appliance.printing.layout.receipt import PreCheck, Shop, read_receipt
+from appliance.printing.layout.receipt import Heading, PreCheck, Shop, read_receipt
 from appliance.printing.layout.words import Language
 
 _SHOPS: dict[Language, Shop] = {
@@ -12,7 +12,10 @@ _SHOPS: dict[Language, Shop] = {
 }
 
 
-def sample_precheck(language: Language) -> PreCheck:
-    """Return a pre-check of five lines: a long name, a weight, a discount, signs that CP866 lacks."""
+def sample_precheck(language: Language, shop: Shop | None = None, headings: tuple[Heading, ...] = ()) -> PreCheck:
+    """Return a pre-check of five lines: a long name, a weight, a discount, signs that CP866 lacks.
+
+    shop: who sells; without, a shop that is made up like the rest.
+    """
     operation = json.loads((resources.files(__package__) / f"sample-{language}.json").read_text("utf-8"))
-    return read_receipt(operation, shop=_SHOPS[language], device="A1")
+    return read_receipt(operation, shop=shop or _SHOPS[language], device="A1", headings=headings)

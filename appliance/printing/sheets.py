@@ -36,10 +36,10 @@ class Sheets:
         )
 
     def _precheck(self, job: Job, material: Material) -> PreCheck:
-        if material.operation is None:
-            return sample_precheck(self.template.language)
-        before = material.before if _is_edit(job, material.operation) else None
         headings = [Heading(heading) for heading in job.headings]
+        if material.operation is None:
+            return sample_precheck(self.template.language, self.shop, (Heading.TEST, *headings))
+        before = material.before if _is_edit(job, material.operation) else None
         if before is not None:
             # It stands in for a sheet in doubt that is not repeated itself.
             headings += [Heading.REPEAT] if before.is_doubtful and Heading.REPEAT not in headings else []

@@ -116,7 +116,8 @@ def test_a_person_cancels_retries_and_tests_from_the_command_line(box: Box, pty:
     wait_for_sheets(pty, lambda sheets: len(sheets) == 1)
     assert box.command("printer", "retry", str(job["job"])).returncode == 0
     assert "A1-000123" in wait_for_sheets(pty, lambda sheets: len(sheets) == 2)[1]
-    assert "main" in box.command("printer", "list").stdout
+    listed = box.command("printer", "list").stdout.splitlines()
+    assert [line.split()[:2] for line in listed[1:]] == [["main", "ready"]], "one line for each, whatever its reason"
 
 
 def test_a_printer_that_is_unplugged_and_comes_back_is_found_again(box: Box, pty: PtyPrinter) -> None:
@@ -165,13 +166,19 @@ def test_a_wrong_setting_of_a_printer_stops_the_start(
 
 def test_printers_are_set_up_by_a_table_or_by_the_shorthand_and_not_by_both(tmp_path: Path) -> None:
     (tmp_path / "stock-coordinator.toml").write_text(
-        '[printers.bar]\nurl = "terminal:"\ngroups = ["beer"]\n[printers.kitchen]\nurl = "terminal:"\nwidth = 32\n'
+        '[printers.bar]\nurl = "terminal:"\ngroups = ["beer"]\n'
+        f'[printers.kitchen]\nurl = "file://{tmp_path}/sheets"\nwidth = 32\n'
     )
     config = str(tmp_path / "stock-coordinator.toml")
     with Box(tmp_path / "data", STOCK_CONFIG=config) as box:
         assert [row["printer"] for row in printers(box)] == ["bar", "kitchen"]
     done = Box(tmp_path / "other", STOCK_CONFIG=config, STOCK_PRINTER__URL="terminal:").command("run")
     assert (done.returncode, "keep one of them" in done.stderr) == (1, True)
+    (tmp_path / "stock-coordinator.toml").write_text(
+        '[printers.bar]\nurl = "tcp://a"\n[printers.kitchen]\nurl = "tcp://a"\n'
+    )
+    done = Box(tmp_path / "other", STOCK_CONFIG=config).command("check-config")
+    assert (done.returncode, "two printers are at tcp://a" in done.stderr) == (1, True)
     (tmp_path / "stock-coordinator.toml").write_text("[printers.bar]\nwidth = 33\n")
     done = Box(tmp_path / "other", STOCK_CONFIG=config).command("run")
     assert (done.returncode, "STOCK_PRINTERS__BAR__WIDTH" in done.stderr) == (1, True)

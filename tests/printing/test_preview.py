@@ -31,6 +31,23 @@ def test_an_english_sheet_has_english_goods(tmp_path: Path) -> None:
     assert "Борщ" in preview("--template", str(tmp_path / "shop.toml"), "--language", "ru")[1]
 
 
+def test_the_settings_say_whose_sheet_it_is_and_on_what_paper(tmp_path: Path) -> None:
+    (tmp_path / "words.toml").write_text('footer = ["До завтра!"]', "utf-8")
+    settings = {
+        "STOCK_SHOP_NAME": "Чайная «Самовар»",
+        "STOCK_PRINTER__WIDTH": "32",
+        "STOCK_PRINTER__CODEPAGE": "cp437",
+        "STOCK_PRECHECK__TEMPLATE": str(tmp_path / "words.toml"),
+    }
+    code, shown, errors = preview(**settings)
+    assert (code, errors) == (0, "")
+    assert max(len(line) for line in shown.splitlines()) == 32
+    assert "?????? «???????»" in shown, "cp437 has no Cyrillic"
+    code, shown, errors = preview("--width", "42", **settings | {"STOCK_PRINTER__CODEPAGE": "cp866"})
+    assert ('Чайная "Самовар"' in shown, "До завтра!" in shown, "Берёзка" in shown) == (True, True, False)
+    assert max(len(line) for line in shown.splitlines()) == 42
+
+
 def test_a_picture_is_written_of_the_shops_own_template(tmp_path: Path) -> None:
     (tmp_path / "shop.toml").write_text('language = "en"', "utf-8")
     picture = tmp_path / "pre-check.png"
@@ -70,8 +87,10 @@ def test_what_is_wrong_is_one_sentence(tmp_path: Path) -> None:
     assert errors.endswith(": name another file\n")
 
 
-def preview(*arguments: str) -> tuple[int, str, str]:
+def preview(*arguments: str, **settings: str) -> tuple[int, str, str]:
     """Return the exit code, the output and the errors of the command."""
     command = [sys.executable, "-m", "appliance", "printer", "preview", *arguments]
-    result = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        command, cwd=CHECKOUT, env=processes.environment(**settings), capture_output=True, text=True, check=False
+    )
     return result.returncode, result.stdout, result.stderr

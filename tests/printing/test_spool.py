@@ -341,6 +341,9 @@ def test_a_test_page_goes_through_the_queue_and_nobody_is_told(press: Press) -> 
     assert press.commit(SamplePage("main")) == ""
     press.drain()
     assert "ПРЕЧЕК" in press.driver.sheets[0]
+    assert "ПРОБНАЯ ПЕЧАТЬ" in press.driver.sheets[0], "nobody is to take it for a guest's"
+    assert "Кафе" in press.driver.sheets[0]
+    assert "Берёзка" not in press.driver.sheets[0]
     assert press.states("") == []
 
 

@@ -31,7 +31,12 @@ def _top(of: PreCheck, template: Template, words: Words) -> Iterator[Block]:
     if of.purpose is not Purpose.ORDER:
         yield from _letterhead(of, template, words)
     for heading in of.headings:
-        text = {Heading.COPY: words.copy, Heading.EDITED: words.edited, Heading.REPEAT: words.repeat}[heading]
+        text = {
+            Heading.COPY: words.copy,
+            Heading.EDITED: words.edited,
+            Heading.REPEAT: words.repeat,
+            Heading.TEST: words.test,
+        }[heading]
         yield Text(text, Align.CENTRE, bold=True, size=Size.TALL)
     yield Text(words.of(of.kind, of.purpose).title, Align.CENTRE, bold=True, size=Size.DOUBLE)
     if of.purpose is not Purpose.ORDER:

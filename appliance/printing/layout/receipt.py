@@ -45,11 +45,12 @@ class Purpose(StrEnum):
 
 
 class Heading(StrEnum):
-    """What a sheet must say of itself, because it is not the first and only one."""
+    """What a sheet must say of itself, because it is not the first and only one, or no guest's at all."""
 
     COPY = "copy"
     EDITED = "edited"
     REPEAT = "repeat"
+    TEST = "test"
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class Words:
     copy: str
     edited: str
     repeat: str
+    test: str
     inn: str
     number: str
     time: str
@@ -109,6 +110,7 @@ RUSSIAN = Words(
     copy="КОПИЯ",
     edited="ИЗМЕНЁН",
     repeat="ПОВТОР — первый экземпляр мог напечататься",
+    test="ПРОБНАЯ ПЕЧАТЬ",
     inn="ИНН",
     number="Номер",
     time="Дата",
@@ -146,6 +148,7 @@ ENGLISH = Words(
     copy="COPY",
     edited="CHANGED",
     repeat="REPEAT — the first copy may have printed",
+    test="TEST PRINT",
     inn="TIN",
     number="Number",
     time="Date",
