@@ -285,7 +285,7 @@ class Box:
             entropy=self._chance.randrange,
         )
         self._spool.begin()
-        self._look_for_jobs()
+        self._plan_step(1)
 
     def _commit(self, run: int, change: PaperChange) -> str:
         """Have a change of a job committed, unless the box is killed before that or right after."""

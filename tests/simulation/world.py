@@ -94,7 +94,7 @@ class World:
         ends_ms = self.schedule.now_ms + DRAINED_WITHIN_MS
         is_at_rest = False
         while not is_at_rest:
-            demand(self.schedule.now_ms < ends_ms, DRAINED, *map(_unrest, self.network.tills))
+            demand(self.schedule.now_ms < ends_ms, DRAINED, "box,", *map(_unrest, self.network.tills))
             # Long enough for a tick to tell what nobody has heard, and not a whole number of them.
             self.schedule.run_until(self.schedule.now_ms + 5 * BEAT_MS // 2)
             is_at_rest = self.box.see_to_paper() and not any(_unrest(till) for till in self.network.tills)

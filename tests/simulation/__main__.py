@@ -1,0 +1,140 @@
+"""The command `scripts/simulate`: plays many seeds, sums up what happened, and says of a failure how to repeat it.
+
+seeds ──▶ processes, each plays one after the other ──▶ Tally, summed up
+             └─ Broken ──▶ the shortest prefix of its steps that still fails ──▶ the command that repeats it
+"""
+
+import gc
+import logging
+import time
+from collections.abc import Iterable
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tests.simulation import mix
+from tests.simulation.play import STEPS, Tally, play
+
+SHORTENED_MAX = 3
+"""Failures of which the shortest prefix is looked for; more of them usually have one cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A seed that does not come right. steps: the fewest of its steps that show it, as far as it was looked for."""
+
+    seed: int
+    steps: int
+    error: str
+
+    @property
+    def command(self) -> str:
+        return f"scripts/simulate --seed {self.seed} --steps {self.steps}"
+
+
+def simulate(
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, each a day.")] = 100,
+    start: Annotated[int, typer.Option(min=0, help="The first one.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Only this one.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each day.")] = STEPS,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    json: Annotated[Path | None, typer.Option(help="Also write what happened to this file.")] = None,
+) -> None:
+    """Play days of a simulated shop in which everything goes wrong, and check that each comes right."""
+    wanted = range(start, start + seeds) if seed is None else range(seed, seed + 1)
+    began_s = time.monotonic()
+    with ProcessPoolExecutor(jobs, initializer=_prepare) as pool:
+        total, failures = _play_all(pool, wanted, steps)
+    seconds = time.monotonic() - began_s
+    console = Console()
+    console.print(_table(total, len(wanted), seconds))
+    for failure in failures:
+        console.print(f"[red]seed {failure.seed}[/red] after {failure.steps} steps: {failure.error}", soft_wrap=True)
+        console.print(f"    {failure.command}", soft_wrap=True)
+    if json is not None:
+        failed = [{"seed": one.seed, "steps": one.steps, "error": one.error} for one in failures]
+        report = {"days": len(wanted), "steps": steps, "seconds": seconds, "happened": total, "failures": failed}
+        json.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
+    if failures:
+        raise typer.Exit(1)
+
+
+def _prepare() -> None:
+    """Make a process ready to play: what the product logs of all these faults is no news."""
+    logging.disable(logging.CRITICAL)
+    # What is imported stays; a day's garbage is a fraction of a second's.
+    gc.freeze()
+
+
+def _play_all(pool: ProcessPoolExecutor, wanted: range, steps: int) -> tuple[Tally, list[Failure]]:
+    total = Tally()
+    failed: list[tuple[int, str]] = []
+    with _progress() as progress:
+        task = progress.add_task("days", total=len(wanted))
+        futures = {pool.submit(play, seed, steps): seed for seed in wanted}
+        for future in as_completed(futures):
+            if (error := future.exception()) is None:
+                total += future.result()
+            else:
+                failed.append((futures[future], _said(error)))
+            progress.update(task, advance=1, description=f"days, {len(failed)} wrong" if failed else "days")
+            del futures[future]
+    failures = [Failure(seed, steps, error) for seed, error in sorted(failed)]
+    return total, [_shortened(pool, one) for one in failures[:SHORTENED_MAX]] + failures[SHORTENED_MAX:]
+
+
+def _shortened(pool: ProcessPoolExecutor, failure: Failure) -> Failure:
+    """Halve a failing day until one step less comes right."""
+    low, shortest = 0, failure
+    while shortest.steps - low > 1:
+        half = (low + shortest.steps) // 2
+        future: Future[Tally] = pool.submit(play, failure.seed, half)
+        if (error := future.exception()) is None:
+            low = half
+        else:
+            shortest = Failure(failure.seed, half, _said(error))
+    return shortest
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def _table(total: Tally, days: int, seconds: float) -> Table:
+    table = Table(box=None, show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("shop-days", f"{days:,}")
+    table.add_row("seconds", f"{seconds:,.0f} ({days / seconds:.1f} days a second)")
+    faults = mix.FAULTS | mix.EXTERNAL_FAULTS
+    for names in (sorted(total.keys() - faults), sorted(total.keys() & faults)):
+        _add(table, names, total)
+    return table
+
+
+def _add(table: Table, names: Iterable[str], total: Tally) -> None:
+    table.add_section()
+    for name in names:
+        table.add_row(name, f"{total[name]:,}")
+
+
+if __name__ == "__main__":
+    typer.run(simulate)
