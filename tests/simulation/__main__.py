@@ -8,7 +8,7 @@ import gc
 import logging
 import time
 from collections.abc import Iterable
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -73,7 +73,7 @@ def _prepare() -> None:
     gc.freeze()
 
 
-def _play_all(pool: ProcessPoolExecutor, wanted: range, steps: int) -> tuple[Tally, list[Failure]]:
+def _play_all(pool: Executor, wanted: range, steps: int) -> tuple[Tally, list[Failure]]:
     total = Tally()
     failed: list[tuple[int, str]] = []
     with _progress() as progress:
@@ -90,7 +90,7 @@ def _play_all(pool: ProcessPoolExecutor, wanted: range, steps: int) -> tuple[Tal
     return total, [_shortened(pool, one) for one in failures[:SHORTENED_MAX]] + failures[SHORTENED_MAX:]
 
 
-def _shortened(pool: ProcessPoolExecutor, failure: Failure) -> Failure:
+def _shortened(pool: Executor, failure: Failure) -> Failure:
     """Halve a failing day until one step less comes right."""
     low, shortest = 0, failure
     while shortest.steps - low > 1:

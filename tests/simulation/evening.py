@@ -1,12 +1,11 @@
 """The evening of a simulated shop: everybody has come back and everything has drained, so now all must agree.
 
-ledger ◀──▶ what was made, what is retained, every till's screen, the paper, and the shelf
+    ledger ◀──▶ what was made, what is retained, every till's screen, the paper, and the shelf
+
+It is looked at once a day, so here everything may be read, and the product's own `verify` has its say too.
 """
 
-from __future__ import annotations
-
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import orjson
 
@@ -14,13 +13,14 @@ from appliance.contract.paper import COPY, REPEAT
 from appliance.ledger.projection import Projection
 from appliance.ledger.verify import verify
 from tests.simulation.broken import DRAINED, ONCE, PAPER, SHELF, SUM, demand
-
-if TYPE_CHECKING:
-    from tests.simulation.world import World
+from tests.simulation.world import World
 
 
 def check(world: World) -> None:
-    """Demand all that must be true of a shop at rest. Raises Broken; Violation when its ledger contradicts itself."""
+    """Demand all that must be true of a shop that is healed.
+
+    Raises Broken, or Violation when its ledger contradicts itself.
+    """
     world.inspector.look()
     _operations(world)
     _screens(world)
@@ -97,6 +97,7 @@ def _receipts(world: World) -> None:
         state, goods = world.shelf.state(receipt, present.__contains__)
         found = kept.get(receipt, "")
         if state == "open" and found == "expired":
+            world.faults["receipts expired"] += 1
             continue
         # A copy that was asked for of a receipt which was lost names it, and says nothing of it.
         demand(found == state, SHELF, "receipt", receipt, "is", found, "and should be", state)
@@ -124,7 +125,7 @@ def _paper(world: World) -> None:
     for name, count in printed.items():
         demand(sheets[name] >= count, PAPER, *name, "is said to be printed", count, "times, and is on", sheets[name])
     world.faults["sheets"] += sum(sheets.values())
-    world.faults["marked copies"] += sum(count for name, count in sheets.items() if REPEAT in name)
+    world.faults["sheets marked as copies"] += sum(count for name, count in sheets.items() if REPEAT in name)
 
 
 def _named(job: bytes) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ DEEDS = {
 FAULTS = {
     "drop": 4.0,
     "offline spell": 2.5,
+    "stalled connection": 1.0,
     "till restart": 0.7,
     "till power cut": 0.7,
     "till copy": 0.7,

@@ -1,6 +1,8 @@
 """Play one seed of the simulated shop from its opening to the evening, and say what was broken.
 
-seed ──▶ World: step … step (safety, after each) ──▶ heal (liveness) ──▶ check ──▶ Tally
+    seed ──▶ World: step … step (safety, after each) ──▶ heal (liveness) ──▶ check ──▶ Tally
+
+What a day leaves on the disk is thrown away: it comes again from its seed.
 """
 
 import tempfile
@@ -9,6 +11,7 @@ from pathlib import Path
 
 from appliance.ledger.verify import Violation
 from tests.simulation.broken import Broken
+from tests.simulation.evening import check
 from tests.simulation.world import World
 
 STEPS = 300
@@ -34,7 +37,7 @@ def play(seed: int, steps: int = STEPS) -> Tally:
             for _ in range(steps):
                 world.step()
             world.heal()
-            world.check()
+            check(world)
         except Violation as error:
             raise Broken("verify", str(error)) from error
         finally:

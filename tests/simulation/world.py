@@ -2,7 +2,7 @@
 
     step: somebody does something, or a fault befalls somebody ─┐
     schedule: messages arrive, turns are taken, sheets printed ─┴─▶ Inspector: safety, after every event
-    heal: no more faults; everything drains ──▶ check: liveness, and what is really on the shelf
+    heal: no more faults; everything drains ──▶ evening: everything agrees, and with what is really on the shelf
 
 The seed draws which faults this day has (`mix`), who is befallen, and when each message arrives. `People` move the
 goods, `Box` is the box's way through kills, power cuts and restores, and here is what befalls tills and messages.
@@ -22,7 +22,6 @@ from appliance.till.session import Phase
 from tests.simulation import mix
 from tests.simulation.box import Box
 from tests.simulation.broken import DRAINED, demand
-from tests.simulation.evening import check
 from tests.simulation.inspector import Inspector
 from tests.simulation.network import DeviceClock, Network, Till
 from tests.simulation.people import People
@@ -98,10 +97,6 @@ class World:
             # Long enough for a tick to tell what nobody has heard, and not a whole number of them.
             self.schedule.run_until(self.schedule.now_ms + 5 * BEAT_MS // 2)
             is_at_rest = self.box.see_to_paper() and not any(_unrest(till) for till in self.network.tills)
-
-    def check(self) -> None:
-        """Demand that everything agrees, and with the shelf. Raises Broken."""
-        check(self)
 
     # --- time -------------------------------------------------------------------------------------------------------
 
@@ -229,6 +224,7 @@ class World:
         return {
             "drop": self._drop,
             "offline spell": self._go_offline,
+            "stalled connection": self._stall,
             "till restart": lambda till: self._replace(till, 5_000, is_cut=False),
             "till power cut": lambda till: self._replace(till, self.mix.off_ms),
             "till copy": self._copy_storage,
@@ -257,6 +253,11 @@ class World:
     def _go_offline(self, till: Till) -> None:
         self.network.disconnect(till)
         self._stay_away(till, self.mix.away_ms)
+
+    def _stall(self, till: Till) -> None:
+        """Nothing gets through for a while, and then all of it at once."""
+        for is_to_box in self.chance.choice(((True,), (False,), (True, False))):
+            self._due_ms[till, is_to_box] = self.schedule.now_ms + int(self.chance.expovariate(1 / 15_000))
 
     def _copy_storage(self, till: Till) -> None:
         self._copies[till] = copy_outbox(till.path, self.network.new_path())
