@@ -109,6 +109,7 @@ class Box:
         if not self.is_running:
             return
         shop = self._network.shop
+        shop.clock.synchronised = self._wall_ms() is not None
         if shop.clock.now_ms - self._kept_ms >= KEEP_TIME_MS:
             self._kept_ms = shop.clock.now_ms
             shop.writer.keep_time(shop.clock.now_ms, self._wall_ms())
@@ -204,11 +205,13 @@ class Box:
 
     def _wall_ms(self) -> int | None:
         """The wall clock, where the box has one that is right."""
-        return WALL_MS + self._schedule.now_ms if self._mix.has_clock else None
+        on_ms = self._schedule.now_ms - self._boot_ms
+        is_right = self._mix.has_clock or on_ms >= self._mix.synchronises_ms
+        return WALL_MS + self._schedule.now_ms if is_right else None
 
     def _start(self) -> None:
         self.is_running = True
-        self._network.shop.clock.synchronised = self._mix.has_clock
+        self._network.shop.clock.synchronised = self._wall_ms() is not None
         self._or_die(self._begin)
 
     def _begin(self) -> None:

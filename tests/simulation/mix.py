@@ -53,8 +53,8 @@ class Mix:
 
     weights: of everything that a step may be. latency_ms: the mean of a message's way. lost, twice, late: how likely a
     message is so; late, by up to hours, only where the broker stands beside the box. drift_ppm: of the tills' clocks,
-    at most. has_clock: the box knows after a power cut what time it is. away_ms, off_ms: the mean of an offline spell,
-    and of the time without power.
+    at most. has_clock: the box knows after a power cut what time it is; else it learns that `synchronises_ms` after it
+    was switched on. away_ms, off_ms: the mean of an offline spell, and of the time without power.
     """
 
     weights: dict[str, float]
@@ -66,6 +66,7 @@ class Mix:
     late: float
     drift_ppm: int
     has_clock: bool
+    synchronises_ms: int
     away_ms: float
     off_ms: float
     reserve_ms: int
@@ -89,6 +90,7 @@ def draw(chance: random.Random) -> Mix:
         late=chance.choice((0, 0.01, 0.1)) if is_external else 0,
         drift_ppm=chance.choice((0, 20)),
         has_clock=chance.random() < 0.5,
+        synchronises_ms=chance.choice((600_000, 24 * 3_600_000)),
         away_ms=chance.choice((60_000, 600_000, 3_600_000)),
         off_ms=chance.choice((5_000, 120_000, 3_600_000)),
         reserve_ms=chance.choice((1, 3, 12)) * 3_600_000,

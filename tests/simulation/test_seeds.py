@@ -8,7 +8,7 @@ from tests.shop import rows
 from tests.simulation.play import play
 from tests.simulation.world import World
 
-SEEDS = 30
+SEEDS = 80
 STEPS = 150
 
 
