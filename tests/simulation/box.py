@@ -71,7 +71,7 @@ class Box:
         self._backups: list[Path] = []
         self._runs = 0
         self._boot_ms = 0
-        self._boots = 0
+        self._boot = network.shop.boot
         self._kept_ms = 0
         self._is_turn_planned = False
         self._spooling = -1
@@ -151,7 +151,7 @@ class Box:
         """The power goes, for as long as it goes."""
         if self.is_running:
             self._stop()
-            self._schedule.after(self._chance.expovariate(1 / self._mix.off_ms), self._boot)
+            self._schedule.after(self._chance.expovariate(1 / self._mix.off_ms), self._switch_on)
 
     def back_up(self) -> None:
         """A copy is made, the oldest ones go, and devices are told what all that are kept cover."""
@@ -198,8 +198,8 @@ class Box:
         self._inspector.close()
         self._network.stop_box()
 
-    def _boot(self) -> None:
-        self._boots += 1
+    def _switch_on(self) -> None:
+        self._boot = f"boot at {self._schedule.now_ms}"
         self._boot_ms = self._schedule.now_ms
         self._start()
 
@@ -215,7 +215,7 @@ class Box:
         self._or_die(self._begin)
 
     def _begin(self) -> None:
-        moment = Moment(f"boot {self._boots}", self._schedule.now_ms - self._boot_ms, self._wall_ms())
+        moment = Moment(self._boot, self._schedule.now_ms - self._boot_ms, self._wall_ms())
         self._network.start_box(moment=moment)
         self._kept_ms = self._network.shop.clock.now_ms
         self._inspector.begin()
