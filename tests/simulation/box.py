@@ -189,6 +189,14 @@ class Box:
             self.printer.lose()
         self._schedule.after(self._chance.expovariate(1 / 120_000), partial(self.printer.be, None))
 
+    def retry(self) -> None:
+        """An impatient person asks for a sheet again, of which nobody knows whether it was printed."""
+        if self.is_running and (jobs := self._inspector.kept("SELECT id FROM print_job WHERE state = 'doubtful'")):
+            [job] = self._chance.choice(jobs)
+            assert isinstance(job, int)
+            self._or_die(partial(self._commit, self._runs, Retry(job)))
+            self._look_for_jobs()
+
     # --- its ends and beginnings ------------------------------------------------------------------------------------
 
     def _stop(self) -> None:
@@ -272,6 +280,7 @@ class Box:
         finally:
             shop.link.log.clear()
         self._inspector.look()
+        self._inspector.said_all()
 
     # --- paper ------------------------------------------------------------------------------------------------------
 

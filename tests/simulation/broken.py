@@ -3,6 +3,7 @@
 SUM = "1: on_hand is the sum of its entries"
 ONCE = "2: an acked operation is in the ledger exactly once"
 ORDER = "3: revisions and shop time only rise"
+SAID = "4: what is committed is said"
 DRAINED = "4: everything drains and agrees"
 PAPER = "6: a job is printed once, or its copies say so"
 SHELF = "7: what is not to be counted again is on the shelf"

@@ -115,6 +115,8 @@ def _paper(world: World) -> None:
     for (number, *marks), count in sheets.items():
         if not {COPY, REPEAT} & set(marks):
             demand(count <= 1, PAPER, number, "is on", count, "unmarked sheets")
+    for doubtful, copies in world.inspector.kept("SELECT copy_of, count(*) FROM print_job GROUP BY copy_of"):
+        demand(doubtful is None or copies == 1, PAPER, "job", doubtful, "has", copies, "copies")
     printed: Counter[tuple[str, ...]] = Counter()
     for operation, headings in world.inspector.kept(
         "SELECT operation, headings FROM print_job JOIN body USING (revision) WHERE state IN ('confirmed', 'fenced')"

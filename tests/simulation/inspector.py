@@ -13,9 +13,9 @@ from pathlib import Path
 import apsw
 import orjson
 
-from appliance.contract.topics import Topics
+from appliance.contract.topics import SHOP_DEVICE, Topics
 from appliance.ledger.database import FILE_NAME, tag_to_text
-from tests.simulation.broken import ONCE, ORDER, SUM, demand
+from tests.simulation.broken import ONCE, ORDER, SAID, SUM, demand
 from tests.simulation.network import Till
 
 _ROWS = (
@@ -40,6 +40,8 @@ class Inspector:
         """How often an operation was taken into a ledger; more than once only when a restore took it out again."""
         self._views: dict[Till, tuple[str | None, int]] = {}
         self._acked: dict[Till, tuple[str, int]] = {}
+        self._unsaid: set[str] = set()
+        """Topics of what was committed and not announced yet."""
         self._connection: apsw.Connection | None = None
         self.begin()
 
@@ -58,6 +60,7 @@ class Inspector:
         before = self.committed.copy()
         self.look()
         self.committed = before
+        self._unsaid.clear()
 
     def close(self) -> None:
         if self._connection is not None:
@@ -78,8 +81,13 @@ class Inspector:
             self._on_hand[sku] += effect_milli
             self._reserved[sku] += reserved_milli
         for sku, on_hand_milli, reserved_milli in self._connection.execute(_KEPT, (since,)):
+            self._unsaid.add(self._topics.balance(sku))
             here = self._on_hand[sku], self._reserved[sku]
             demand((on_hand_milli, reserved_milli) == here, SUM, sku, on_hand_milli, reserved_milli, "and not", *here)
+
+    def said_all(self) -> None:
+        """A turn has been announced: whatever it committed was said. Raises Broken."""
+        demand(not self._unsaid, SAID, "nothing was said of", *self._unsaid)
 
     def _row(
         self, rev: int, device: str, epoch: str, seq: int, tag: int | None, code: str | None, same_as: int | None
@@ -88,6 +96,8 @@ class Inspector:
         self.rev = rev
         tags = self._epochs.setdefault((device, epoch), [])
         demand(seq == len(tags) + 1, ONCE, device, epoch, "seq", seq, "after", len(tags))
+        if device != SHOP_DEVICE:
+            self._unsaid.add(self._topics.device(device, "ack"))
         text = tag_to_text(tag)
         tags.append(text)
         assert text is not None, "every till of the simulation says a tag"
@@ -121,6 +131,7 @@ class Inspector:
                 self.look()
                 milli = round(float(said["on_hand"]) * 1000)
                 demand(milli == self._on_hand[said["sku"]], SUM, said, "is said, the entries add up to another")
+        self._unsaid.discard(topic)
 
     def _said_ack(self, device: str, epoch: str, seq: int, tag: str | None) -> None:
         tags = self._epochs.get((device, epoch), [])

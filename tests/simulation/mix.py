@@ -23,6 +23,7 @@ DEEDS = {
 
 FAULTS = {
     "drop": 4.0,
+    "drop after a sale": 1.0,
     "offline spell": 2.5,
     "stalled connection": 1.0,
     "till restart": 0.7,
@@ -41,6 +42,7 @@ FAULTS = {
     "printer stall": 0.5,
     "printer power cut": 0.5,
     "printer unplugged": 0.5,
+    "impatient retry": 0.7,
 }
 
 EXTERNAL_FAULTS = {"broker restart": 0.7, "broker restart without its memory": 0.4}

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from appliance.ledger.verify import verify
+from appliance.ledger.writer import Moment
 from appliance.stock.alerts import name
 from appliance.till import drafts
 from tests.printing.press import Press, doubt
@@ -23,9 +24,12 @@ Shelf = Mapping[str, str]
 """What is there of each SKU."""
 
 
-def play(trace: Callable[[Network], Shelf], directory: Path) -> None:
-    """Play a trace on a new shop in `directory`. Raises AssertionError where the shop is wrong."""
-    network = Network(directory, seed=1)
+def play(trace: Callable[[Network], Shelf], directory: Path, *, is_external: bool = False) -> None:
+    """Play a trace on a new shop in `directory`. Raises AssertionError where the shop is wrong.
+
+    is_external: its broker stands beside the box.
+    """
+    network = Network(directory, seed=1, is_external=is_external)
     try:
         shelf = trace(network)
         for till in network.tills:
@@ -184,16 +188,16 @@ def handshake(network: Network) -> Shelf:
 
 
 def handshake_on_a_new_run(network: Network) -> Shelf:
-    """The same behind a broker of its own, to which the till stays connected meanwhile."""
+    """The same behind a broker of its own: the till stays connected, and the box's last will is lost on its way."""
     [one] = _tills(network, "A")
     backup = network.back_up()
     _sell(network, one)
     network.settle()
-    one.is_connected = False  # The box's own loss of its connections is no till's.
-    topics = set(one.topics)
-    network.restart_box(backup=backup)
-    one.is_connected, one.topics = True, topics
-    network.shop.coordinator.rewrite(())
+    network.stop_box()
+    one.to_till.clear()
+    network.start_box(backup=backup)
+    network.link()
+    assert one.is_connected, "its connection has outlived the run"
     return {"milk": "-1"}
 
 
@@ -281,10 +285,11 @@ def power_gap(network: Network) -> Shelf:
     desk, late, stock_room = _tills(network, "D", "A", "H")
     _receive(network, desk, 10)
     network.settle()
-    network.disconnect(late)
-    network.shop.boot = "another boot"
-    network.restart_box()
-    late.session.wanted(drafts.move("milk", -1, "sale"), network.now_ms + HOUR_MS)
+    network.stop_box()
+    network.set_time(network.now_ms + HOUR_MS)
+    _sell(network, late)
+    network.start_box(moment=Moment("another boot", 0, None))
+    network.link()
     network.pass_time(APART_MS)
     network.connect(stock_room)
     network.settle()
@@ -358,13 +363,13 @@ def announce_from_the_committer(network: Network) -> Shelf:
 
 
 def republish(network: Network) -> Shelf:
-    """The broker is restarted, and has lost all that it retained."""
+    """The broker beside the box is restarted, and has lost all that it retained."""
     [one] = _tills(network, "A")
     _sell(network, one)
     network.settle()
-    network.disconnect(one)
-    network.shop.link.retained.clear()
-    network.shop.coordinator.rewrite(())
+    network.stop_broker(is_forgetful=True)
+    network.start_broker()
+    network.link()
     return {"milk": "-1"}
 
 
@@ -390,13 +395,13 @@ TRACES: Mapping[str, Callable[[Path], None]] = {
     "tag on the ack": partial(play, tag_on_the_ack),
     "after": partial(play, after),
     "refusal without ack": partial(play, refusal_without_ack),
-    "closed parents": partial(play, closed_parents),
+    "closed parents": partial(play, closed_parents, is_external=True),
     "tag look-up": partial(play, tag_look_up),
     "handshake": partial(play, handshake),
-    "handshake on a new run": partial(play, handshake_on_a_new_run),
-    "handshake after 30 s without an ack": partial(play, handshake_without_an_ack),
+    "handshake on a new run": partial(play, handshake_on_a_new_run, is_external=True),
+    "handshake after 30 s without an ack": partial(play, handshake_without_an_ack, is_external=True),
     "safe": partial(play, safe),
-    "gap check": partial(play, gap_check),
+    "gap check": partial(play, gap_check, is_external=True),
     "deduplication": partial(play, deduplication),
     "run in the stamp": partial(play, run_in_the_stamp),
     "clamp of seen": partial(play, clamp_of_seen),
@@ -406,7 +411,7 @@ TRACES: Mapping[str, Callable[[Path], None]] = {
     "movements after a late count": partial(play, movements_after_a_late_count),
     "commit before ack": partial(play, commit_before_ack),
     "announce from the committer": partial(play, announce_from_the_committer),
-    "republish after a broker restart": partial(play, republish),
+    "republish after a broker restart": partial(play, republish, is_external=True),
     "one copy of a doubtful sheet": one_copy,
 }
 """A history for each rule, by the rule's name. Raises AssertionError or Violation, in a new directory, without it."""

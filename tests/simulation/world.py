@@ -223,6 +223,7 @@ class World:
         box = self.box
         return {
             "drop": self._drop,
+            "drop after a sale": self._drop_after_a_sale,
             "offline spell": self._go_offline,
             "stalled connection": self._stall,
             "till restart": lambda till: self._replace(till, 5_000, is_cut=False),
@@ -243,12 +244,22 @@ class World:
             "printer stall": lambda till: box.trouble(PrinterState.STALLED),
             "printer power cut": lambda till: box.trouble(PrinterState.OFFLINE),
             "printer unplugged": lambda till: box.printer.lose(),
+            "impatient retry": lambda till: box.retry(),
         }
 
     def _drop(self, till: Till) -> None:
         """A connection breaks: what is on it is lost, but for what the box has already got."""
         self.network.disconnect(till)
         self._arrive(till)
+
+    def _drop_after_a_sale(self, till: Till) -> None:
+        """A connection breaks when the box has just got what a till has to say."""
+        self.people.do("sell", till)
+        if self.box.is_reachable:
+            for _ in range(len(till.to_box)):
+                self.network.carry_in(till)
+            self.box.has_work()
+        self._drop(till)
 
     def _go_offline(self, till: Till) -> None:
         self.network.disconnect(till)
