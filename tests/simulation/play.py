@@ -9,6 +9,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from appliance.ledger.backup import BackupError
 from appliance.ledger.verify import Violation
 from tests.simulation.broken import Broken
 from tests.simulation.evening import check
@@ -38,7 +39,7 @@ def play(seed: int, steps: int = STEPS) -> Tally:
                 world.step()
             world.heal()
             check(world)
-        except Violation as error:
+        except (Violation, BackupError) as error:  # What a backup copies is verified first.
             raise Broken("verify", str(error)) from error
         finally:
             world.close()
