@@ -2,6 +2,8 @@
 
 seeds ──▶ processes, each plays one after the other ──▶ Tally, summed up
              └─ Broken ──▶ the shortest prefix of its steps that still fails ──▶ the command that repeats it
+
+With `--mutants` the seeds are played without one protective rule after the other, until one goes wrong (`hunt`).
 """
 
 import gc
@@ -9,7 +11,7 @@ import logging
 import time
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +22,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from tests.simulation import mix
+from tests.simulation.hunt import Hunt, hunt
+from tests.simulation.mutants import RULES
 from tests.simulation.play import STEPS, Tally, play
 
 SHORTENED_MAX = 3
@@ -40,14 +44,18 @@ class Failure:
 
 
 def simulate(
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, each a day.")] = 100,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, each a day.")] = 200,
     start: Annotated[int, typer.Option(min=0, help="The first one.")] = 0,
     seed: Annotated[int | None, typer.Option(min=0, help="Only this one.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of each day.")] = STEPS,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     json: Annotated[Path | None, typer.Option(help="Also write what happened to this file.")] = None,
+    mutants: Annotated[bool, typer.Option("--mutants", help="See which seeds miss each protective rule.")] = False,
 ) -> None:
     """Play days of a simulated shop in which everything goes wrong, and check that each comes right."""
+    if mutants:
+        _hunt_all(range(start, start + seeds), jobs, json)
+        return
     wanted = range(start, start + seeds) if seed is None else range(seed, seed + 1)
     began_s = time.monotonic()
     with ProcessPoolExecutor(jobs, initializer=_prepare) as pool:
@@ -63,6 +71,26 @@ def simulate(
         report = {"days": len(wanted), "steps": steps, "seconds": seconds, "happened": total, "failures": failed}
         json.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
     if failures:
+        raise typer.Exit(1)
+
+
+def _hunt_all(seeds: range, jobs: int, json: Path | None) -> None:
+    """Show what misses each rule. Fails when something is missed by nothing."""
+    with _progress() as progress, ProcessPoolExecutor(jobs, initializer=_prepare) as pool:
+        task = progress.add_task("rules", total=len(RULES))
+        hunts = {pool.submit(hunt, rule, seeds) for rule in RULES}
+        found: dict[str, Hunt] = {}
+        for future in as_completed(hunts):
+            found[future.result().rule] = future.result()
+            progress.advance(task)
+    table = Table("rule", "missed by its trace", "by seed", "what does not hold there", "seconds")
+    for one in map(found.__getitem__, RULES):
+        by_seed = f"none of {one.played}" if one.seed is None else str(one.seed)
+        table.add_row(one.rule, "yes" if one.is_traced else "no", by_seed, one.invariant, f"{one.seconds:.0f}")
+    Console().print(table)
+    if json is not None:
+        json.write_bytes(orjson.dumps([asdict(found[rule]) for rule in RULES], option=orjson.OPT_INDENT_2))
+    if not all(one.is_missed for one in found.values()):
         raise typer.Exit(1)
 
 

@@ -2,7 +2,10 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
 
+import orjson
 import pytest
 import typer
 from typer.testing import CliRunner, Result
@@ -42,3 +45,22 @@ def test_a_failure_is_told_with_the_shortest_prefix_that_shows_it_and_the_comman
         play(1, steps - 1)
     assert result.exit_code == 1
     assert "2: an acked operation is in the ledger exactly once" in result.output
+
+
+def test_rules_are_told_with_what_misses_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for rule in RULES.keys() - {"deduplication"}:
+        monkeypatch.delitem(RULES, rule)
+    result = _simulate("--mutants", "--seeds", "3", "--json", str(tmp_path / "mutants.json"))
+    assert result.exit_code == 0
+    assert re.search(r"deduplication .* yes .* 2: an acked operation", result.output)
+    [found] = orjson.loads((tmp_path / "mutants.json").read_bytes())
+    assert (found["rule"], found["is_traced"]) == ("deduplication", True)
+
+
+def test_a_rule_that_nothing_misses_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    for rule in RULES.keys() - {"after"}:
+        monkeypatch.delitem(RULES, rule)
+    monkeypatch.setitem(RULES, "after", nullcontext)
+    result = _simulate("--mutants", "--seeds", "1")
+    assert result.exit_code == 1
+    assert "none of 1" in result.output
