@@ -534,24 +534,42 @@ def test_an_address_that_guesses_is_throttled_but_for_tills_that_have_been_in() 
         assert connack(broker, user="E1") == 0
 
 
+class Slow(Shop):
+    """Looks at no password before it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_told = threading.Event()
+
+    async def authenticate(self, user: str, password: bytes) -> bool:
+        await asyncio.to_thread(self.is_told.wait)
+        return await super().authenticate(user, password)
+
+
 def test_of_guesses_that_come_at_once_no_more_are_looked_at_than_of_those_that_come_in_turn() -> None:
-    class Slow(Shop):
-        """Looks at no password before it is told to."""
-
-        told = threading.Event()
-
-        async def authenticate(self, user: str, password: bytes) -> bool:
-            await asyncio.to_thread(self.told.wait)
-            return await super().authenticate(user, password)
-
-    with closing(Ours(Slow(), guesses_free=5)) as broker, ExitStack() as clients:
+    shop = Slow()
+    with closing(Ours(shop, guesses_free=5)) as broker, ExitStack() as clients:
         guesses = [clients.enter_context(Client(broker.address)) for _ in range(50)]
         for at, client in enumerate(guesses):
             client.send(connect(user=f"A{at}", password=f"{at}"))
         wait_until(lambda: len(broker.amqtt._connections) == 50)  # type: ignore[attr-defined]
-        Slow.told.set()
+        shop.is_told.set()
         assert sorted(client.expect(CONNACK).body[1] for client in guesses) == [3] * 44 + [4] * 6
-    assert len(broker.shop.authenticated) == 6
+    assert len(shop.authenticated) == 6
+
+
+def test_the_password_of_who_is_gone_is_not_looked_at() -> None:
+    shop = Slow()
+    with closing(Ours(shop)) as broker, Client(broker.address) as first, Client(broker.address) as last:
+        first.send(connect(user="A1"))
+        for at in range(5):
+            with Client(broker.address) as gone:
+                gone.send(connect(user=f"B{at}"))
+        last.send(connect(user="C1"))
+        wait_until(lambda: len(broker.amqtt._places._inside) == 7)  # type: ignore[attr-defined]
+        shop.is_told.set()
+        assert [client.expect(CONNACK).body[1] for client in (first, last)] == [0, 0]
+    assert shop.authenticated == ["A1", "C1"]
 
 
 def test_a_full_broker_says_come_back_later_at_once_and_has_room_again() -> None:

@@ -5,7 +5,7 @@ amqtt a wrong password kicked the till whose client id it named), and costs no m
 """
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from weakref import WeakValueDictionary
 
 from amqtt.mqtt.connack import (
@@ -58,8 +58,11 @@ class Login:
         self._limits = limits
         self._turns: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
 
-    async def check(self, connect: ConnectPacket, address: str) -> str:
-        """Return the device that a CONNECT has proved to be. Raises Refused."""
+    async def check(self, connect: ConnectPacket, address: str, is_gone: Callable[[], bool]) -> str:
+        """Return the device that a CONNECT has proved to be. Raises Refused, or ConnectionError when the peer is gone.
+
+        is_gone: asked before a password is looked at, so that who does not wait for the answer costs no hashing.
+        """
         if (connect.proto_name, connect.proto_level) != _MQTT_3_1_1:
             raise Refused(UNACCEPTABLE_PROTOCOL_VERSION, "only MQTT 3.1.1 is spoken here")
         # A name with "_" is the coordinator's own; an anonymous client has none. Neither is a guess at anything.
@@ -68,24 +71,26 @@ class Login:
         if connect.client_id_is_random and not connect.clean_session_flag:
             raise Refused(IDENTIFIER_REJECTED, "a session without a client id cannot be kept")
         client_id = None if connect.client_id_is_random else connect.client_id
-        await self._check_password(address, connect.username, client_id, connect.password.encode())
+        turn = self._turns.setdefault(self._guard.queue(address, connect.username, client_id), asyncio.Lock())
+        try:
+            # One at a time: a hundred guesses that came at once would all be looked at before the first one has failed.
+            async with asyncio.timeout(self._limits.authenticate_s), turn:
+                if is_gone():
+                    raise ConnectionResetError("closed before its password was looked at")
+                await self._check_password(address, connect.username, client_id, connect.password.encode())
+        except TimeoutError as error:
+            raise Refused(SERVER_UNAVAILABLE, "the password could not be checked in time") from error
         if connect.will_flag:
             self._check_will(connect, connect.username)
         return connect.username
 
     async def _check_password(self, address: str, device: str, client_id: str | None, password: bytes) -> None:
-        # One at a time: a hundred guesses that came at once would all be looked at before the first one has failed.
-        turn = self._turns.setdefault(self._guard.queue(address, device, client_id), asyncio.Lock())
-        try:
-            async with asyncio.timeout(self._limits.authenticate_s), turn:
-                if self._guard.is_throttled(address, device, client_id):
-                    raise Refused(SERVER_UNAVAILABLE, "too many failed log-ins from this address")
-                if not await self._authenticator.authenticate(device, password):
-                    self._guard.failed(address, device, client_id, password)
-                    raise Refused(BAD_USERNAME_PASSWORD, "the password is wrong")
-                self._guard.succeeded(address, device, client_id)
-        except TimeoutError as error:
-            raise Refused(SERVER_UNAVAILABLE, "the password could not be checked in time") from error
+        if self._guard.is_throttled(address, device, client_id):
+            raise Refused(SERVER_UNAVAILABLE, "too many failed log-ins from this address")
+        if not await self._authenticator.authenticate(device, password):
+            self._guard.failed(address, device, client_id, password)
+            raise Refused(BAD_USERNAME_PASSWORD, "the password is wrong")
+        self._guard.succeeded(address, device, client_id)
 
     def _check_will(self, connect: ConnectPacket, device: str) -> None:
         if connect.will_topic != self._topics.device(device, Channel.STATE):

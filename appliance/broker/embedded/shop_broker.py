@@ -196,11 +196,15 @@ class ShopBroker(Broker):
     ) -> DeviceHandler | None:
         """Return the session of a connection that has logged in, or None when it was refused or went away."""
         framer = Framer(self.limits)
+
+        def is_gone() -> bool:
+            return writer.is_closing() or reader.at_eof()
+
         try:
             connect = await read_connect(reader, framer, self.limits.connect_s)
             if not self._places.enter(writer):
                 raise Refused(SERVER_UNAVAILABLE, "there are too many connections")
-            device = await self._login.check(connect, address)
+            device = await self._login.check(connect, address, is_gone)
         except Refused as refused:
             writer.write(ConnackPacket.build(0, refused.code).to_bytes())
             self._refuse(address, str(refused))
@@ -212,7 +216,7 @@ class ShopBroker(Broker):
             pass  # It went away before it was anybody: there is nothing to tell, and nobody.
         else:
             # A connection that broke meanwhile must not take over a live one.
-            if not (self._paused or writer.is_closing() or reader.at_eof()):
+            if not (self._paused or is_gone()):
                 self._repeats.write(logging.INFO, "device-connected", f"device={device}", f"address={address}")
                 return self._open(connect, device, framer, reader, writer)
         return None
