@@ -5,6 +5,7 @@
     cases        what is done to a contender, and what is read off
     contenders   what is measured: ours, and what a shop would run instead (naive.py is one of them)
     tills        the load: cheap tills and a screen on raw sockets, the same for every contender
+    crowd        many tills that come back at once
     processes    starting, timing and ending other programs
     machine      where it ran
 

@@ -12,6 +12,7 @@ from itertools import cycle
 from typing import Protocol
 
 from scripts.benchmark.contenders import Running
+from scripts.benchmark.crowd import CROWD, seconds_until_all_are_in, waiting_for_answers
 from scripts.benchmark.tills import RECEIVED, SKUS, Screen, Tills
 from scripts.processes import Failed, cpu_s
 
@@ -109,7 +110,28 @@ class Freshness:
         return {"p50_ms": percentiles[49], "p99_ms": percentiles[98], **figures}
 
 
-CASES: Sequence[Case] = (Throughput(), Freshness())
+class Reconnect:
+    """How long a large shop takes to be back after a power cut, and how long who is in waits for an answer meanwhile.
+
+    That wait is the contender's longest stall, with the machine's own in it.
+    """
+
+    name = "reconnect"
+    title = f"{CROWD} further tills come at once, log in and subscribe"
+    measures = (
+        Measure("all_in_s", "until all are in, s", "less"),
+        Measure("stall_ms", "longest answer to who is in, ms", "less"),
+    )
+
+    def run(self, running: Running, tills: Tills, seconds: float) -> dict[str, float]:
+        took_s: list[float] = []
+        with waiting_for_answers(running, seconds) as longest:
+            while not longest.done() or not took_s:
+                took_s.append(seconds_until_all_are_in(running))
+            return {"all_in_s": statistics.median(took_s), "stall_ms": longest.result()}
+
+
+CASES: Sequence[Case] = (Throughput(), Freshness(), Reconnect())
 
 
 class _Usage:

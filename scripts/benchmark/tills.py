@@ -40,9 +40,8 @@ class Connection:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._received = b""
         self._early: list[tuple[bytes, bytes]] = []
-        login = _text("MQTT") + b"\x04\xc2\x00\x3c" + _text(user) + _text(user) + _text(running.password)
-        self._ask(0x10, login, _CONNACK)
-        self._ask(0x82, b"\x00\x01" + _text(topic_filter) + b"\x00", _SUBACK)
+        self._ask(login(running, user), _CONNACK)
+        self._ask(subscription(topic_filter), _SUBACK)
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -68,8 +67,8 @@ class Connection:
     def close(self) -> None:
         self._socket.close()
 
-    def _ask(self, kind: int, body: bytes, wanted: int) -> None:
-        self.send(bytes([kind]) + _length(len(body)) + body)
+    def _ask(self, packet: bytes, wanted: int) -> None:
+        self.send(packet)
         answers: list[bytes] = []
         while not answers:
             packets = list(self._packets())
@@ -77,7 +76,7 @@ class Connection:
             answers = [answer for answered, answer in packets if answered == wanted]
         # A CONNACK ends in its code, a SUBACK in the QoS granted: 0 is what was hoped for.
         if answers[0][-1]:
-            raise Failed(f"the contender refused a packet of type {kind:#x} with {answers[0].hex()}")
+            raise Failed(f"the contender refused a packet of type {packet[0]:#x} with {answers[0].hex()}")
 
     def _packets(self) -> Iterator[tuple[int, bytes]]:
         try:
@@ -275,6 +274,18 @@ class Tills:
             while till.in_flight < in_flight and one_more(till):
                 pass
             till.flush()
+
+
+def login(running: Running, user: str) -> bytes:
+    """The CONNECT of a user, under a client id of the same name."""
+    body = _text("MQTT") + b"\x04\xc2\x00\x3c" + _text(user) + _text(user) + _text(running.password)
+    return b"\x10" + _length(len(body)) + body
+
+
+def subscription(topic_filter: str) -> bytes:
+    """A SUBSCRIBE with QoS 0."""
+    body = b"\x00\x01" + _text(topic_filter) + b"\x00"
+    return b"\x82" + _length(len(body)) + body
 
 
 def _messages(packets: Iterable[tuple[int, bytes]]) -> list[tuple[bytes, bytes]]:

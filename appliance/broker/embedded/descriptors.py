@@ -7,7 +7,7 @@ limits must be reached first.
 import resource
 
 from appliance.broker.embedded.limits import Limits
-from appliance.broker.embedded.listeners import BACKLOG
+from appliance.broker.embedded.listeners import ACCEPTS
 
 _OTHERS = 128
 """Descriptors of the rest of the process: the ledger's readers, the control socket, libraries; 40 were counted."""
@@ -19,8 +19,8 @@ class TooFewDescriptors(Exception):
 
 def make_room(limits: Limits) -> None:
     """Have the system allow as many descriptors as the limits need. Raises TooFewDescriptors."""
-    # The kernel's queue is accepted in one go, before the silent ones that must go for it are closed.
-    needed = limits.connections_max + limits.silent_max + BACKLOG + _OTHERS
+    # So many are accepted before a silent one that must go for them is closed.
+    needed = limits.connections_max + limits.silent_max + ACCEPTS + _OTHERS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return

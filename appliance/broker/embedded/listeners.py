@@ -8,8 +8,11 @@ import os
 import socket
 from dataclasses import dataclass
 
-BACKLOG = 128
-"""Connections that the kernel may hold: 100 tills coming back at once after a power cut."""
+BACKLOG = 1024
+"""Connections that the kernel may hold: 500 tills that come back at once, and one that finds no room waits a second."""
+
+ACCEPTS = 16
+"""Connections that are accepted in one turn of the event loop: log-ins of about 10 ms, and then a till's turn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from appliance.broker.embedded.feed import Feeder
 from appliance.broker.embedded.framing import Framer, Malformed
 from appliance.broker.embedded.guard import Guard
 from appliance.broker.embedded.limits import Limits
-from appliance.broker.embedded.listeners import BACKLOG
+from appliance.broker.embedded.listeners import ACCEPTS, BACKLOG
 from appliance.broker.embedded.login import Login, Refused, read_connect
 from appliance.broker.embedded.places import Places
 from appliance.broker.embedded.protocol import DeviceHandler
@@ -357,4 +357,6 @@ class ShopBroker(Broker):
         for number, listening in enumerate(self._sockets):
             name = f"plain-{number}"
             connected = partial(self.stream_connected, listener_name=name)
-            self._servers[name] = Server(name, await asyncio.start_server(connected, sock=listening, backlog=BACKLOG))
+            self._servers[name] = Server(name, await asyncio.start_server(connected, sock=listening, backlog=ACCEPTS))
+            # asyncio has one number for both: how many it accepts in one turn, and how many the kernel holds for it.
+            listening.listen(BACKLOG)
