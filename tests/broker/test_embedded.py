@@ -1,6 +1,7 @@
 """The embedded broker on a real socket: what a device may do, what its PUBACK means, and what each limit does."""
 
 import asyncio
+import gc
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from unittest.mock import patch
 import pytest
 
 from appliance.broker.embedded import CannotListen, EmbeddedBroker, Listener, WrongVersion
+from appliance.broker.embedded.protocol import DeviceHandler
+from appliance.broker.embedded.session import DeviceSession
 from appliance.contract.delivery import Channel
 from tests.broker.running import ROOT, SHOP, LoopThread, Ours, Shop
 from tests.broker.wire import (
@@ -663,6 +666,31 @@ def test_when_all_together_hold_too_much_whoever_holds_most_is_closed() -> None:
         broker.thread.advance(1.5)
         assert less.answers()
         assert none.answers()
+
+
+def test_a_connection_that_ended_is_freed_at_once_and_not_left_to_the_garbage_collector() -> None:
+    """Collecting some thousand of them stopped the event loop for a third of a second."""
+    with closing(Ours(outgoing_bytes_max=300 * 1024, offline_bytes_max=1024)) as broker:
+        gc.collect()
+        gc.disable()
+        try:
+            with Client(broker.address).log_in() as leaves:
+                leaves.subscribe((STATES, 1))
+                leaves.send(GOODBYE)
+                assert leaves.is_closed()
+            with Client(broker.address).log_in(will=(STATE, b"offline", 1, True)) as goes:
+                goes.subscribe((STATES, 1))
+            with Client(broker.address).log_in() as breaks:
+                breaks.send(packet(0, 0, b""))
+                assert breaks.is_closed()
+            with Client(broker.address, receive_buffer_bytes=4096).log_in() as slow:
+                slow.subscribe((f"{ROOT}changes", 0))
+                for _ in range(100):
+                    broker.publish("changes", bytes(200_000))
+                wait_until(lambda: not broker.amqtt.sessions)
+            wait_until(lambda: not [one for one in gc.get_objects() if type(one) in (DeviceHandler, DeviceSession)])
+        finally:
+            gc.enable()
 
 
 # Sessions that are kept

@@ -155,7 +155,7 @@ class ShopBroker(Broker):
     def closed(self, handler: DeviceHandler, reason: str, *, will: bool) -> None:
         """Take a connection out of the tables, and fire its last will when it is due."""
         session = handler.device_session
-        session.transitions.disconnect()
+        session.end()
         self._repeats.write(logging.INFO, "device-disconnected", f"device={session.device}", f"reason={reason!r}")
         if session.clean_session or not self._may_keep(session):
             self._forget(session)
@@ -242,7 +242,7 @@ class ShopBroker(Broker):
             known = None
         session = DeviceSession(device, key) if known is None else known[0]
         session.adopt(connect)
-        session.transitions.connect()
+        session.begin()
         handler = DeviceHandler(self, self.plugins_manager, session, framer, reader, writer)
         self._sessions[key] = (session, handler)
         handler.greet(resumed=known is not None)
