@@ -355,6 +355,8 @@ class Coordinator:
             happened = when(operation.stamp, operation.seen, turn.now_ms, run)
             outcome = reconcile(operation.body, _fact(device, epoch, head, operation, happened, turn), turn)
             shown = turn.sheet(operation.body.receipt) if isinstance(operation.body, Receipt | PrintCopy) else None
+            if isinstance(operation.body, PrintCopy) and shown is None:
+                raise Rejected("nothing-to-print", f"receipt {operation.body.receipt}: its text is no longer kept")
             rev = turn.apply(device, epoch, head, operation, happened, outcome)
             stale_at_ms = self._printing.stale_at_ms(
                 happened.shop_ms, turn.now_ms, is_known=operation.stamp is None or (run is not None and run.is_whole)

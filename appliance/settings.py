@@ -127,6 +127,16 @@ class PreCheckSettings(BaseModel):
     template: Path | None = Field(default=None, description="the path of a TOML file")
 
 
+class LedgerSettings(BaseModel):
+    """How much history is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keep_months: int | None = Field(
+        default=None, ge=1, le=1200, description="months, 1 to 1200, of which every entry and receipt is kept"
+    )
+
+
 class BackupSettings(BaseModel):
     """Copies of the ledger on a second medium."""
 
@@ -150,6 +160,7 @@ class Settings(BaseSettings):
     broker: BrokerSettings = BrokerSettings()
     stock: StockSettings = StockSettings()
     precheck: PreCheckSettings = PreCheckSettings()
+    ledger: LedgerSettings = LedgerSettings()
     backup: BackupSettings = BackupSettings()
     printer: PrinterSettings | None = None
     printers: dict[TopicName, PrinterSettings] = Field(default={}, description="a table for each printer, by its name")

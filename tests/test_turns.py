@@ -13,6 +13,7 @@ from appliance.app.turns import Turns
 from appliance.clock import ShopClock, boottime_ms
 from appliance.contract.delivery import Channel
 from appliance.ledger.database import DiskFault, open_database
+from appliance.ledger.pruning import MONTH_MS
 from appliance.ledger.writer import ANNOUNCED_AHEAD_MS, KEEP_TIME_MS
 from tests.shop import Shop, message, operation, rows
 from tests.waiting import wait_until
@@ -109,3 +110,16 @@ def test_disk_that_is_full_at_the_start_is_named(tmp_path: Path, monkeypatch: py
 def test_shop_clock_goes_on_from_where_the_ledger_says() -> None:
     clock = ShopClock(5_000, boottime_ms())
     assert 5_000 <= clock.shop_ms() < 65_000
+
+
+def test_what_is_old_is_forgotten_between_turns_and_sales_go_on(shop: Shop) -> None:
+    for seq in range(1, 501):
+        shop.say("A1", message(operation(seq)))
+    shop.clock.now_ms = 2 * MONTH_MS
+    turns = Turns(shop.coordinator, shop.writer, shop.clock, keep_months=1)  # type: ignore[arg-type]
+    shop.clock.now_ms += KEEP_TIME_MS
+    for seq in range(501, 510):
+        shop.hand("A1", orjson.dumps(message(operation(seq))))
+        turns._turn()
+    assert shop.on_hand() == "-509"
+    assert rows(shop.directory, "SELECT pruned_rev FROM ledger") == [(500,)]

@@ -125,7 +125,7 @@ async def serve(
             printing=print_rules(settings, in_force),
             reserve_ms=settings.stock.reserve_hours * 3_600_000,
         )
-        turns = Turns(coordinator, writer, clock)
+        turns = Turns(coordinator, writer, clock, keep_months=settings.ledger.keep_months)
         answers = Answerer(coordinator)
         printers = [Printer(name, printer, settings, coordinator, read()) for name, printer in in_force.items()]
         backups = _backups(settings, command, coordinator, read, clock)

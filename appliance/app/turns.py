@@ -23,10 +23,15 @@ _LOOK_S = 0.2
 class Turns:
     """The thread that writes the ledger: it calls the coordinator's turn, and keeps shop time while nothing is sold."""
 
-    def __init__(self, coordinator: Coordinator, writer: Writer, clock: ShopClock) -> None:
+    def __init__(
+        self, coordinator: Coordinator, writer: Writer, clock: ShopClock, *, keep_months: int | None = None
+    ) -> None:
+        """keep_months: of which all is kept; None is for ever."""
         self._coordinator = coordinator
         self._writer = writer
         self._clock = clock
+        self._keep_months = keep_months
+        self._is_old_left = False
         self._kept_ms = clock.shop_ms()
         self._rewrites: SimpleQueue[tuple[set[str], threading.Event]] = SimpleQueue()
         self._stopping = threading.Event()
@@ -73,6 +78,9 @@ class Turns:
                     self._writer.keep_time(self._clock.shop_ms(), synchronised_wall_ms())
                     self._kept_ms = self._clock.shop_ms()
                     self._coordinator.look_at_disk()
+                    self._is_old_left = self._keep_months is not None
+                if self._is_old_left:
+                    self._prune()
                 self._coordinator.disk_works()
                 return taken
             except DiskFault as fault:
@@ -81,6 +89,13 @@ class Turns:
                 if self._stopping.wait(wait_s):
                     return 0  # Nobody was told that the rest is safe; its devices send it again.
         raise AssertionError("the waits have no end")
+
+    def _prune(self) -> None:
+        """Forget a little of what is old, and let the next turn go first if there is more."""
+        assert self._keep_months is not None, "else nothing is old"
+        self._is_old_left = self._writer.prune(self._clock.shop_ms(), self._keep_months)
+        if self._is_old_left:
+            self._coordinator.has_inbox.set()
 
 
 class Answerer:

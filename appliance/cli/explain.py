@@ -39,6 +39,7 @@ _REASONS = {
     "reserved": "reserved",
     "released": "released",
     "paid-again": "paid again",
+    "closing": "brought forward",
 }
 
 
@@ -117,6 +118,8 @@ def _story(rows: list[Row]) -> Iterator[tuple[Row, str]]:
                     # One that corrects nothing may be older than the newest count: the time that it names decides.
                     if newest is None or row["effect"] != "0" or row["at"] >= newest["at"]:
                         newest = row
+                case "closing":
+                    yield row, "what came before is no longer kept entry by entry"
                 case "counted-already":
                     yield row, _absorbed(row, newest)
                 case "reserved":
@@ -143,12 +146,11 @@ def _counted(row: Row) -> str:
 
 def _absorbed(row: Row, newest: Row | None) -> str:
     """newest: the count that has seen a movement already, by which the entry takes it back."""
-    assert newest is not None, "only a count absorbs"
     happened, twice = ("left", "taken off") if _milli(row["effect"]) > 0 else ("came", "added")
-    return (
-        f"{happened} before {newest['device']} counted {newest['counted']} at {local(newest['at'])}: "
-        f"it is in that count already, and not {twice} twice"
-    )
+    counted = "the last count"  # It is no longer kept as an entry.
+    if newest is not None:
+        counted = f"{newest['device']} counted {newest['counted']} at {local(newest['at'])}"
+    return f"{happened} before {counted}: it is in that count already, and not {twice} twice"
 
 
 def _released(row: Row, held_milli: int, *, is_paid: bool) -> str:

@@ -34,8 +34,8 @@ def read_ack(connection: apsw.Connection, ledger: str, device: str, epoch: str) 
 
 def _rejections(connection: apsw.Connection, epoch: int, through: int) -> tuple[Rejection, ...]:
     rows = connection.execute(
-        "SELECT seq, tag, word, detail FROM txn JOIN word ON word.id = code JOIN body USING (revision) "
-        "WHERE epoch = ? AND seq > ? ORDER BY seq",
+        "SELECT seq, tag, word, coalesce(detail, '') FROM txn JOIN word ON word.id = code "
+        "LEFT JOIN body USING (revision) WHERE epoch = ? AND seq > ? ORDER BY seq",
         (epoch, through - REJECTED_WINDOW),
     )
     return tuple(Rejection(seq, tag_to_text(tag), code, detail) for seq, tag, code, detail in rows)

@@ -37,6 +37,9 @@ _ENTRIES = (
     "WHERE entry.revision = ? AND entry.sku = ? ORDER BY n"
 )
 
+CLOSING = "closing"
+"""The type, and the cause, of what a history begins with when its oldest entries are pruned."""
+
 _CHUNK = 500
 """Rows that a long walk reads at a time; between two chunks the database is free for a checkpoint."""
 
@@ -205,13 +208,14 @@ class Reader:
         if row is None:
             return []
         number, rev = row
+        closing = self._closing(number)
         back: list[list[Any]] = []
-        while rev:
+        while rev > (closing.rev if closing else 0):
             found = self._sql(_ENTRIES, (rev, number)).fetchall()
             back.append(found)
             rev = found[0][-1]
-        entries: list[Entry] = []
-        on_hand_milli = reserved_milli = 0
+        entries = [closing] if closing else []
+        on_hand_milli, reserved_milli = (closing.on_hand_milli, closing.reserved_milli) if closing else (0, 0)
         for columns in (columns for found in reversed(back) for columns in found):
             rev, shop_ms, device, kind, receipt, receipt_number, cause, effect, reserved, counted, _ = columns
             on_hand_milli += effect
@@ -232,6 +236,19 @@ class Reader:
                 )
             )
         return entries
+
+    def _closing(self, sku: int) -> Entry | None:
+        """Return what a SKU's history begins with, where its oldest entries are pruned."""
+        row = self._sql(
+            "SELECT revision, on_hand_milli, reserved_milli, pruned_ms FROM closing, ledger WHERE sku = ?", (sku,)
+        ).get
+        if row is None:
+            return None
+        rev, on_hand_milli, reserved_milli, pruned_ms = row
+        at_ms = self._history.wall_ms(rev, pruned_ms)
+        return Entry(
+            rev, at_ms, SHOP_DEVICE, CLOSING, None, None, CLOSING, on_hand_milli, on_hand_milli, reserved_milli, None
+        )
 
     def _balances_between(self, after: int, to: int) -> Iterator[Row]:
         rows = self._sql(f"{_BALANCE} WHERE revision > ? AND revision <= ? ORDER BY revision, code", (after, to))

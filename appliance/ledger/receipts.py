@@ -55,9 +55,11 @@ class Receipts:
         return None if row is None else Sheet(row[0], orjson.loads(row[1]))
 
     def sold(self, receipt: str) -> Mapping[str, int]:
-        """Return what a receipt's payments took from the shelf, in thousandths by SKU."""
+        """Return what a receipt's payments took from the shelf, in thousandths by SKU; nothing when that is pruned."""
         taken: dict[str, int] = {}
         for payment in self._history.payments(receipt):
+            if payment.rev <= self._sql("SELECT pruned_rev FROM ledger").get:
+                return {}
             for code, milli in self._sql(
                 "SELECT code, -effect_milli FROM entry JOIN sku ON sku.id = sku JOIN word ON word.id = cause "
                 "WHERE entry.revision = ? AND word = ?",

@@ -9,6 +9,7 @@ from appliance.contract.messages import Covered
 from appliance.contract.operations import Head
 from appliance.ledger.database import tag_to_integer, tag_to_text
 from appliance.ledger.history import Sql
+from appliance.ledger.pruning import digest
 from appliance.stock.sequence import EpochState
 
 
@@ -50,7 +51,11 @@ class Sequences:
         revision, tag = row
         if head.tag is not None or tag is not None:
             return bool(tag == tag_to_integer(head.tag))
-        return bool(self._sql("SELECT operation FROM body WHERE revision = ?", (revision,)).get == head.encoded())
+        text = self._sql("SELECT operation FROM body WHERE revision = ?", (revision,)).get
+        if text is not None:
+            return bool(text == head.encoded())
+        kept = self._sql("SELECT digest FROM digest WHERE revision = ?", (revision,)).get
+        return bool(kept == digest(head.encoded()))
 
     def committed_before(self, device: str, tag: str | None, through_rev: int) -> int | None:
         """Return the revision under which a device's operation was committed in any epoch, None when it was not.

@@ -12,7 +12,7 @@ import orjson
 from appliance.contract.messages import Balance
 from appliance.ledger.history import History, Sql
 from appliance.ledger.words import Words
-from appliance.stock.counts import Past
+from appliance.stock.counts import Horizon, Past
 from appliance.stock.operation import Count, Item
 from appliance.stock.order import Fact
 from appliance.stock.reconcile import Effect, Stock
@@ -28,6 +28,8 @@ class _Sku:
     revision: int
     unit: str | None
     low_milli: int | None
+    pruned_rev: int
+    pruned_ms: int
     previous: int = 0
     newest: Fact | None = None
     is_changed: bool = False
@@ -51,12 +53,20 @@ class Shelf:
             return None
         if sku.newest is None and sku.newest_count:
             sku.newest = self._history.fact(sku.newest_count)
-        return Stock(sku.on_hand_milli, sku.reserved_milli, sku.is_stocked, sku.unit, sku.low_milli, sku.newest)
+        return Stock(
+            sku.on_hand_milli,
+            sku.reserved_milli,
+            sku.is_stocked,
+            sku.unit,
+            sku.low_milli,
+            sku.newest,
+            Horizon(sku.pruned_rev, sku.pruned_ms),
+        )
 
     def past(self, code: str, after_rev: int) -> Iterator[Past]:
-        """Walk a SKU's history back from its newest revision to `after_rev`, that one left out."""
+        """Walk a SKU's history back from its newest revision to `after_rev`, that one left out, while there is any."""
         sku = self._find(code)
-        return iter(()) if sku is None else self._history.past(sku.id, sku.revision, after_rev)
+        return iter(()) if sku is None else self._history.past(sku.id, sku.revision, max(after_rev, sku.pruned_rev))
 
     def group(self, code: str) -> str | None:
         """Return a SKU's item group, None when the catalogue has none."""
@@ -98,10 +108,10 @@ class Shelf:
         sku.unit, sku.low_milli = item.unit, item.low_milli
         self._items[item.sku] = (rev, item)
 
-    def keep_count(self, rev: int, count: Count) -> None:
+    def keep_count(self, rev: int, count: Count, *, is_anchor: bool) -> None:
         self._sql(
-            "INSERT INTO count VALUES (?, ?, ?, ?)",
-            (rev, count.counted_milli, count.took_ms, count.includes_reserved),
+            "INSERT INTO count VALUES (?, ?, ?, ?, ?)",
+            (rev, count.counted_milli, count.took_ms, count.includes_reserved, is_anchor),
         )
 
     def write(self) -> None:
@@ -142,8 +152,9 @@ class Shelf:
         found = self._skus.get(code)
         if found is None:
             row = self._sql(
-                "SELECT id, on_hand_milli, reserved_milli, is_stocked, newest_count, sku.revision, unit, low_milli "
-                "FROM sku LEFT JOIN item ON item.sku = id WHERE code = ?",
+                "SELECT id, sku.on_hand_milli, sku.reserved_milli, sku.is_stocked, sku.newest_count, sku.revision, "
+                "unit, low_milli, coalesce(closing.revision, 0), (SELECT pruned_ms FROM ledger) FROM sku "
+                "LEFT JOIN item ON item.sku = id LEFT JOIN closing ON closing.sku = id WHERE code = ?",
                 (code,),
             ).get
             if row is None:

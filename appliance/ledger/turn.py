@@ -148,7 +148,8 @@ class Turn:
         if outcome.item is not None:
             self._shelf.keep_item(rev, outcome.item)
         if outcome.count is not None:
-            self._shelf.keep_count(rev, outcome.count)
+            is_anchor = any(effect.is_anchor for effect in outcome.effects)
+            self._shelf.keep_count(rev, outcome.count, is_anchor=is_anchor)
         if outcome.receipt is not None:
             self._receipts.keep(rev, outcome.receipt)
         if isinstance(body, Receipt):

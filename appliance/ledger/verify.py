@@ -22,6 +22,7 @@ import orjson
 from appliance.contract.operations import Unreadable, identify, read_operation
 from appliance.ledger.database import FILE_NAME, open_database
 from appliance.stock.alerts import name
+from appliance.stock.counts import Horizon
 from appliance.stock.errors import Rejected
 from appliance.stock.operation import Expire, Reason, Receipt, ReceiptKind, Status
 from appliance.stock.order import Fact, order
@@ -49,7 +50,7 @@ _STOCKED_BY = frozenset({"receive", "transfer_in", "count"})
 
 _OPERATIONS = (
     "SELECT txn.revision, device.name, epoch.epoch, txn.seq, word.word, shop_ms, seen, is_uncertain, code, same_as, "
-    "counted_milli, coalesce(took_ms, 0) FROM txn LEFT JOIN epoch ON epoch.id = txn.epoch "
+    "counted_milli, coalesce(took_ms, 0), is_anchor FROM txn LEFT JOIN epoch ON epoch.id = txn.epoch "
     "LEFT JOIN device ON device.id = epoch.device LEFT JOIN word ON word.id = kind "
     "LEFT JOIN count ON count.revision = txn.revision"
 )
@@ -131,6 +132,7 @@ class _Operation(NamedTuple):
     same_as: int | None
     counted_milli: int | None
     took_ms: int
+    is_anchor: int | None
 
     @property
     def fact(self) -> Fact:
@@ -160,13 +162,14 @@ class _Entry(NamedTuple):
 
 @dataclass(slots=True)
 class _Sku:
-    """A SKU as its history has it so far. newest: its anchor."""
+    """A SKU as its history has it so far. newest: its anchor. pruned_rev: the last revision in its closing."""
 
     on_hand_milli: int = 0
     reserved_milli: int = 0
     is_stocked: bool = False
     newest: Fact | None = None
     rev: int = 0
+    pruned_rev: int = 0
 
 
 class _Verification:
@@ -178,6 +181,7 @@ class _Verification:
         self._told = told
         # This first look is what makes the snapshot.
         self._newest_rev = int(sql("SELECT coalesce(max(revision), 0) FROM txn").get)
+        self._pruned = Horizon(*sql("SELECT pruned_rev, pruned_ms FROM ledger").get)
         self._skus: dict[int, _Sku] = {}
         self._codes: dict[int, str] = {}
         self._entries = 0
@@ -215,7 +219,8 @@ class _Verification:
             if rev < first_rev or run < last[1]:
                 raise Violation("a run commits from its first revision on", where, f"at least {first_rev}", rev)
             last = (rev, run, shop_ms)
-        _same("every revision belongs to a commit", "the newest commit", self._newest_rev, last[0])
+        # Of what is pruned not even the commits are kept.
+        _same("every revision belongs to a commit", "the newest commit", self._newest_rev, last[0] or self._pruned.rev)
 
     def _epochs(self) -> int:
         """Each epoch holds its operations from 1 to its seq, in the order of the ledger, with the last one's tag."""
@@ -249,6 +254,7 @@ class _Verification:
     def _operations(self) -> int:
         """Walk the ledger from its first revision to its newest, and follow every SKU."""
         self._codes = dict(self._sql("SELECT id, code FROM sku"))
+        self._closings()
         last = 0
         for operation, entries in self._with_entries():
             _same("revisions have no holes", f"after revision {last}", last + 1, operation.rev)
@@ -257,7 +263,9 @@ class _Verification:
             if operation.seen >= operation.rev:
                 raise Violation("what was seen was there before", where, f"less than {operation.rev}", operation.seen)
             _same("a revision's entries are numbered from 0", where, list(range(len(entries))), [e.n for e in entries])
-            if operation.code is not None or operation.same_as is not None:
+            if operation.rev <= self._pruned.rev:
+                _same("what is pruned has no entries left", where, 0, len(entries))
+            elif operation.code is not None or operation.same_as is not None:
                 self._without_effect(operation, where, entries)
             else:
                 self._applied(operation, where, entries)
@@ -265,6 +273,17 @@ class _Verification:
             if operation.rev % _TELL_EVERY == 0:
                 self._told("operations", operation.rev, self._newest_rev)
         return last
+
+    def _closings(self) -> None:
+        """Begin each SKU's history where what is pruned has left it."""
+        for number, rev, on_hand_milli, reserved_milli, is_stocked, newest_count in self._sql(
+            "SELECT sku, revision, on_hand_milli, reserved_milli, is_stocked, newest_count FROM closing"
+        ).fetchall():
+            where = f"SKU {self._codes[number]!r}, its closing at revision {rev}"
+            if not newest_count <= rev <= self._pruned.rev:
+                raise Violation("a closing sums up what is pruned", where, f"up to {self._pruned.rev}", rev)
+            newest = self._fact(newest_count) if newest_count else None
+            self._skus[number] = _Sku(on_hand_milli, reserved_milli, bool(is_stocked), newest, rev, rev)
 
     def _with_entries(self) -> Iterator[tuple[_Operation, list[_Entry]]]:
         entries = map(_Entry._make, self._sql(f"{_ENTRIES} ORDER BY revision, n"))
@@ -320,16 +339,7 @@ class _Verification:
             by_cause[entry.cause] += entry.effect_milli
         moved_milli = sum(milli for cause, milli in by_cause.items() if cause in _MOVEMENTS)
         if operation.counted_milli is not None:
-            fact = operation.fact
-            is_anchor = sku.newest is None or order(fact, sku.newest).is_after
-            correction_milli = 0
-            if is_anchor:
-                after_milli = self._moved_after(number, sku.rev, fact)
-                correction_milli = operation.counted_milli + after_milli - sku.on_hand_milli
-                sku.newest = fact
-            _same_qty(
-                "a count corrects to what was counted and moved after it", where, correction_milli, by_cause["count"]
-            )
+            self._counted(operation, where, number, sku, by_cause["count"])
         elif moved_milli:
             is_in_count = sku.newest is not None and not order(operation.fact, sku.newest).is_after
             already_milli = -moved_milli if is_in_count else 0
@@ -341,12 +351,29 @@ class _Verification:
         sku.is_stocked = sku.is_stocked or not _STOCKED_BY.isdisjoint(by_cause)
         sku.rev = operation.rev
 
-    def _moved_after(self, sku: int, newest_rev: int, count: Fact) -> int:
+    def _counted(self, operation: _Operation, where: str, number: int, sku: _Sku, effect_milli: int) -> None:
+        """A count is the anchor if it is the newest, and corrects to what was counted and moved after it."""
+        fact = operation.fact
+        is_after = sku.newest is None or order(fact, sku.newest).is_after
+        if Horizon(sku.pruned_rev, self._pruned.shop_ms).hides_from(fact):
+            # What it was judged by may be pruned since, or was then: only its own word is left.
+            if operation.is_anchor:
+                sku.newest = fact
+            return
+        _same("a count is the anchor when it is the newest", where, is_after, bool(operation.is_anchor))
+        correction_milli = 0
+        if is_after and operation.counted_milli is not None:
+            after_milli = self._moved_after(number, sku, fact)
+            correction_milli = operation.counted_milli + after_milli - sku.on_hand_milli
+            sku.newest = fact
+        _same_qty("a count corrects to what was counted and moved after it", where, correction_milli, effect_milli)
+
+    def _moved_after(self, number: int, sku: _Sku, count: Fact) -> int:
         """Return what the ledger had of a SKU that happened after a count, at the time when the count arrived."""
         after_milli = 0
-        rev = newest_rev
-        while rev > count.seen:
-            rows = self._sql(f"{_ENTRIES} WHERE revision = ? AND sku = ?", (rev, sku)).fetchall()
+        rev = sku.rev
+        while rev > max(count.seen, sku.pruned_rev):
+            rows = self._sql(f"{_ENTRIES} WHERE revision = ? AND sku = ?", (rev, number)).fetchall()
             entries = [_Entry(*row) for row in rows]
             moved_milli = sum(entry.effect_milli for entry in entries if entry.cause in _MOVEMENTS)
             if moved_milli and order(self._fact(rev), count).is_after:
@@ -384,10 +411,14 @@ class _Verification:
         """No count is newer than the anchor, in whatever order they arrived, unless a person was asked to recount."""
         doubted = {alert for (alert,) in self._sql("SELECT alert FROM alert WHERE kind = 'recount'")}
         count = 0
-        for number, rev in self._sql("SELECT sku, revision FROM count JOIN entry USING (revision) ORDER BY revision"):
+        for number, rev in self._sql(
+            "SELECT sku, revision FROM count JOIN entry USING (revision) UNION ALL "
+            "SELECT sku, newest_count FROM closing WHERE newest_count > 0 ORDER BY 2"
+        ):
             count += 1
             newest, code = self._skus[number].newest, self._codes[number]
-            assert newest is not None, "the walk has met this count"
+            if newest is None:
+                continue  # It came when what it would have corrected was pruned, and corrected nothing.
             if name("recount", code) not in doubted and order(self._fact(rev), newest).is_after:
                 raise Violation(
                     "the anchor is the newest of all counts", f"SKU {code!r}", f"revision {rev}", newest.rev
@@ -400,32 +431,35 @@ class _Verification:
     def _receipts(self) -> int:
         """Settle every receipt anew from its own operations, one receipt after the other."""
         total = self._sql("SELECT count(*) FROM receipt").get
-        marks = count = 0
+        marks = count = pruned = 0
         returned: Counter[tuple[str, str]] = Counter()
         for number, rows in groupby(
             self._sql(_SAID_OF_RECEIPTS),
             key=itemgetter(0),
         ):
-            marks += self._receipt(number, [rev for _, rev in rows], returned)
+            revs = [rev for _, rev in rows]
             count += 1
+            if revs[0] <= self._pruned.rev:
+                pruned += 1  # What it was settled from is not kept.
+                continue
+            marks += self._receipt(number, revs, returned)
             if count % _TELL_EVERY == 0:
                 self._told("receipts", count, total)
         _same("every receipt has an operation", "table receipt", count, total)
-        _same(
-            "every use of a mark is a receipt's",
-            "table mark_use",
-            marks,
-            self._sql("SELECT count(*) FROM mark_use").get,
-        )
-        kept = {(sale, code): milli for sale, code, milli in self._sql("SELECT * FROM returned")}
-        for sale, code in sorted(returned.keys() | kept.keys()):
-            where = f"receipt {sale}, SKU {code!r}"
+        if not pruned:
             _same(
-                "what came back of a sale is the sum of its returns",
-                where,
-                returned.get((sale, code)),
-                kept.get((sale, code)),
+                "every use of a mark is a receipt's",
+                "table mark_use",
+                marks,
+                self._sql("SELECT count(*) FROM mark_use").get,
             )
+        kept = {(sale, code): milli for sale, code, milli in self._sql("SELECT * FROM returned")}
+        for sale, code in sorted(returned.keys() | (set() if pruned else kept.keys())):
+            found_milli = kept.get((sale, code))
+            if pruned and found_milli is not None and found_milli > returned[sale, code]:
+                continue  # The rest came back with receipts that are pruned.
+            where = f"receipt {sale}, SKU {code!r}"
+            _same("what came back of a sale is the sum of its returns", where, returned.get((sale, code)), found_milli)
         return count
 
     def _receipt(self, number: int, revs: list[int], returned: Counter[tuple[str, str]]) -> int:

@@ -19,6 +19,7 @@ from appliance.contract.paper import Printer
 from appliance.ledger.acks import read_ack
 from appliance.ledger.database import DISK_FAULTS, FILE_NAME, DiskFault, LedgerError, open_database, transaction
 from appliance.ledger.jobs import JobReader
+from appliance.ledger.pruning import prune_step
 from appliance.ledger.turn import Turn
 from appliance.ledger.words import Words
 
@@ -47,7 +48,7 @@ class Writer:
         self._connection = open_database(directory / FILE_NAME, writable=True, vfs=vfs)
         self._words = Words(self._connection)
         with self._transaction():
-            self._connection.execute("INSERT OR IGNORE INTO ledger VALUES (1, ?, ?)", (new_ledger, shop))
+            self._connection.execute("INSERT OR IGNORE INTO ledger VALUES (1, ?, ?, 0, 0)", (new_ledger, shop))
         self.ledger, of_shop = self._connection.execute("SELECT ledger, shop FROM ledger").get
         if of_shop != shop:
             raise LedgerError(
@@ -110,6 +111,11 @@ class Writer:
                 "UPDATE run SET kept_ms = ?, kept_wall_ms = ? WHERE id = ?", (now_ms, synchronised_wall_ms, self._run)
             )
         self._kept_ms = now_ms
+
+    def prune(self, now_ms: int, keep_months: int) -> bool:
+        """Forget some of what is older than so many months. Returns whether there is more to do. Raises DiskFault."""
+        with self._transaction():
+            return prune_step(self._connection.execute, now_ms, keep_months)
 
     def may_announce(self, shop_ms: int) -> bool:
         """Whether a power cut now could not set shop time back behind this moment."""

@@ -25,25 +25,54 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
+class Horizon:
+    """How far back a SKU's history goes: what it did through revision `rev`, until shop time `shop_ms`, is pruned."""
+
+    rev: int = 0
+    shop_ms: int = 0
+
+    def hides_from(self, count: Fact) -> bool:
+        """Whether there may have been something after a count that nobody can look up any more.
+
+        What is pruned reached the ledger until `shop_ms`, so what the counter knew, or counted later than that, is
+        after all of it.
+        """
+        return count.seen < self.rev and count.shop_ms <= self.shop_ms
+
+
+NOTHING_PRUNED = Horizon()
+
+
+@dataclass(frozen=True, slots=True)
 class Anchored:
     """What a count does.
 
     correction_milli: makes the balance `counted + what was moved after it`. is_anchor: it is the newest count from now
     on; else it is older than the one that there is and changes nothing.
-    doubtful: what cannot be told to have come before or after it.
+    doubtful: what cannot be told to have come before or after it. is_beyond: it is older than the ledger's memory.
     """
 
     correction_milli: int
     is_anchor: bool
     doubtful: tuple[Fact, ...]
+    is_beyond: bool = False
 
 
-def anchor(counted_milli: int, count: Fact, on_hand_milli: int, newest: Fact | None, past: Iterable[Past]) -> Anchored:
+def anchor(
+    counted_milli: int,
+    count: Fact,
+    on_hand_milli: int,
+    newest: Fact | None,
+    past: Iterable[Past],
+    horizon: Horizon = NOTHING_PRUNED,
+) -> Anchored:
     """Anchor a balance to a physical count.
 
     newest: the anchor that there is. past: what the ledger has and the counter may not have known: every revision of
-    the SKU after `count.seen`. All before is in the count, by the rules of `order`.
+    the SKU after `count.seen`. All before is in the count, by the rules of `order`. horizon: how far back it goes.
     """
+    if horizon.hides_from(count):
+        return Anchored(0, is_anchor=False, doubtful=(), is_beyond=True)
     if newest is not None:
         where = order(count, newest)
         if not where.is_after:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from appliance.stock import alerts
 from appliance.stock.alerts import Cleared, Raised
-from appliance.stock.counts import Past, anchor, is_doubtful
+from appliance.stock.counts import NOTHING_PRUNED, Horizon, Past, anchor, is_doubtful
 from appliance.stock.errors import Rejected
 from appliance.stock.operation import (
     INWARD,
@@ -63,7 +63,10 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """What is known of a SKU. unit, low_milli: of its item. newest: its newest count, the anchor."""
+    """What is known of a SKU. unit, low_milli: of its item. newest: its newest count, the anchor.
+
+    horizon: how far back its history goes.
+    """
 
     on_hand_milli: int = 0
     reserved_milli: int = 0
@@ -71,6 +74,7 @@ class Stock:
     unit: str | None = None
     low_milli: int | None = None
     newest: Fact | None = None
+    horizon: Horizon = NOTHING_PRUNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,10 +285,13 @@ def _return_alerts(receipt: Receipt, settled: Settled, view: View) -> Iterator[R
 
 def _counted(count: Count, fact: Fact, view: View) -> Outcome:
     stock = view.stock(count.sku) or Stock()
-    anchored = anchor(count.counted_milli, fact, stock.on_hand_milli, stock.newest, view.past(count.sku, fact.seen))
+    past = view.past(count.sku, fact.seen)
+    anchored = anchor(count.counted_milli, fact, stock.on_hand_milli, stock.newest, past, stock.horizon)
     effect = Effect(count.sku, anchored.correction_milli, COUNT, is_stocked=True, is_anchor=anchored.is_anchor)
+    # Whether an uncertain one saw what is pruned cannot be told either; only it corrects by what is known.
+    is_blind = anchored.is_beyond or (anchored.is_anchor and fact.is_uncertain and fact.seen < stock.horizon.rev)
     said: list[Raised | Cleared] = []
-    if anchored.doubtful:
+    if anchored.doubtful or is_blind:
         said.append(alerts.recount(count.sku, fact, anchored.doubtful))
     elif anchored.is_anchor and stock.reserved_milli and not count.includes_reserved:
         said.append(alerts.recount_reserved(count.sku, fact, stock.reserved_milli))

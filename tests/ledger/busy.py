@@ -89,7 +89,7 @@ class _Busy:
         return {"run": self.shop.run, "shop_ms": shop_ms, "seen": seen, **more}
 
 
-def any_day(shop: Shop, seed: int, *, steps: int = 300, then: Callable[[], None] = lambda: None) -> None:
+def any_day(shop: Shop, seed: int, *, steps: int = 300, then: Callable[[], object] = lambda: None) -> None:
     """Let anything happen in any order in a new shop, and stop it; the seed alone decides what.
 
     then: is called after each step, for what else happens in the shop.

@@ -25,6 +25,7 @@ SAID = "an epoch stands at its last operation"
 STATE = "a receipt is in the state"
 TEXT = "a receipt's text is kept"
 CORRECTS = "a count corrects to what was counted"
+ANCHOR = "a count is the anchor when it is the newest"
 DOES = "a receipt's operation does what its lines say"
 CHAIN = "an entry names the SKU's revision before it"
 CATALOGUE = "the catalogue has what an item operation said"
@@ -63,7 +64,7 @@ CORRUPTIONS = [
     ),
     ("UPDATE entry SET reserved_milli = 1 WHERE revision = 2", "an entry moves or reserves"),
     ("DELETE FROM count WHERE revision = 13", "a count says what was counted"),
-    ("INSERT INTO count VALUES (2, 1, 0, 0)", "a count says what was counted"),
+    ("INSERT INTO count VALUES (2, 1, 0, 0, 1)", "a count says what was counted"),
     # a SKU's chain
     ("UPDATE entry SET previous = 1 WHERE revision = 12", CHAIN),
     ("DELETE FROM entry WHERE revision = 15", "a SKU's revision is its newest entry's"),
@@ -81,7 +82,8 @@ CORRUPTIONS = [
     ("UPDATE count SET counted_milli = 5000 WHERE revision = 8", CORRECTS),
     ("UPDATE entry SET effect_milli = -3000 WHERE revision = 8", CORRECTS),
     ("UPDATE entry SET effect_milli = 1000 WHERE revision = 11", CORRECTS),
-    ("UPDATE txn SET shop_ms = 220000 WHERE revision = 11", CORRECTS),
+    ("UPDATE txn SET shop_ms = 220000 WHERE revision = 11", ANCHOR),
+    ("UPDATE count SET is_anchor = 0 WHERE revision = 8", ANCHOR),
     (
         "DELETE FROM entry WHERE revision = 9 AND n = 1; UPDATE sku SET on_hand_milli = on_hand_milli - 4000 "
         "WHERE code = 'milk'",
@@ -95,7 +97,7 @@ CORRUPTIONS = [
     ("UPDATE txn SET shop_ms = 230000 WHERE revision = 9", "what the newest count has seen is taken back"),
     ("UPDATE entry SET effect_milli = 0 WHERE revision = 9 AND n = 0", "nothing is taken back but what was moved"),
     ("UPDATE sku SET newest_count = 11 WHERE code = 'milk'", "the anchor is the newest count"),
-    ("INSERT INTO count VALUES (7, 1000, 0, 0)", "every count is an operation"),
+    ("INSERT INTO count VALUES (7, 1000, 0, 0, 1)", "every count is an operation"),
     ("DELETE FROM alert WHERE kind = 'recount'", "the anchor is the newest of all counts"),
     # the catalogue
     ("UPDATE item SET revision = 2", CATALOGUE),

@@ -26,7 +26,7 @@ from appliance.ledger.writer import Writer
 from appliance.ports import Changed
 from appliance.ports import Turn as Transaction
 from appliance.stock import counts, reconcile
-from appliance.stock.counts import Anchored, Past, anchor
+from appliance.stock.counts import Anchored, Horizon, Past, anchor
 from appliance.stock.errors import Rejected
 from appliance.stock.operation import Stamp
 from appliance.stock.order import Fact, Order, order
@@ -277,9 +277,14 @@ def _after_the_count() -> Iterator[None]:
     """A count is the balance from now on, whatever was moved between counting and its arrival."""
 
     def absolute(
-        counted_milli: int, count: Fact, on_hand_milli: int, newest: Fact | None, past: Iterable[Past]
+        counted_milli: int,
+        count: Fact,
+        on_hand_milli: int,
+        newest: Fact | None,
+        past: Iterable[Past],
+        horizon: Horizon,
     ) -> Anchored:
-        return anchor(counted_milli, count, on_hand_milli, newest, ())
+        return anchor(counted_milli, count, on_hand_milli, newest, (), horizon)
 
     with patch.object(reconcile, "anchor", absolute):
         yield

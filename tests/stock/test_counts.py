@@ -181,7 +181,7 @@ def _wrong(times: Times) -> int:
 def test_the_newest_count_by_arrival_would_be_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     real = counts.anchor
     monkeypatch.setattr(
-        reconcile, "anchor", lambda counted, count, on_hand, _, past: real(counted, count, on_hand, None, past)
+        reconcile, "anchor", lambda counted, count, on_hand, _, past, horizon: real(counted, count, on_hand, None, past)
     )
     assert _wrong(CLEAR) > 0
 

@@ -1,10 +1,13 @@
--- Version 1. Append-only: `txn` and `entry` are never updated; everything else is a total or an index over them.
+-- Version 1. Append-only: `txn` and `entry` are never updated; everything else is a total or an index over them. What is
+-- old is summed up in `closing`, and deleted (pruning.py).
 -- Quantities are integer thousandths; times are milliseconds, `shop_ms` since the ledger's beginning, `wall_ms` since 1970.
 
 CREATE TABLE ledger (
-    only   INTEGER PRIMARY KEY CHECK (only = 1),
-    ledger TEXT NOT NULL,                 -- UUID; a new one is another ledger to every till
-    shop   TEXT NOT NULL
+    only       INTEGER PRIMARY KEY CHECK (only = 1),
+    ledger     TEXT NOT NULL,             -- UUID; a new one is another ledger to every till
+    shop       TEXT NOT NULL,
+    pruned_rev INTEGER NOT NULL,          -- through here what was done and said is deleted; identities stay
+    pruned_ms  INTEGER NOT NULL           -- the shop time of that commit
 ) STRICT;
 
 -- One start of the coordinator. Shop time runs on from run to run and never back.
@@ -102,7 +105,18 @@ CREATE TABLE count (
     revision          INTEGER PRIMARY KEY REFERENCES txn,
     counted_milli     INTEGER NOT NULL,
     took_ms           INTEGER NOT NULL,
-    includes_reserved INTEGER NOT NULL
+    includes_reserved INTEGER NOT NULL,
+    is_anchor         INTEGER NOT NULL    -- it was the newest when it came
+) STRICT;
+
+-- What each SKU's deleted entries come to.
+CREATE TABLE closing (
+    sku            INTEGER PRIMARY KEY REFERENCES sku,
+    revision       INTEGER NOT NULL,      -- the last of them
+    on_hand_milli  INTEGER NOT NULL,
+    reserved_milli INTEGER NOT NULL,
+    is_stocked     INTEGER NOT NULL,
+    newest_count   INTEGER NOT NULL       -- the SKU's anchor then; 0 when it was never counted
 ) STRICT;
 
 CREATE TABLE item (
@@ -166,6 +180,12 @@ CREATE TABLE body (
     revision  INTEGER PRIMARY KEY REFERENCES txn,
     operation BLOB NOT NULL,
     detail    TEXT
+) STRICT;
+
+-- What is left of the text of an operation that came without a tag: a resend is known by it.
+CREATE TABLE digest (
+    revision INTEGER PRIMARY KEY REFERENCES txn,
+    digest   BLOB NOT NULL
 ) STRICT;
 
 -- Bytes that name no operation.
