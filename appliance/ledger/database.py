@@ -104,11 +104,15 @@ def _check_version(connection: apsw.Connection, path: Path) -> int:
 
 
 def _migrate(connection: apsw.Connection, path: Path) -> None:
+    """All steps or none: the release that was there before can go on with a ledger that could not be brought here."""
     version = _check_version(connection, path)
-    for number, step in enumerate(_migrations()[version:], version + 1):
-        with transaction(connection):
+    steps = _migrations()[version:]
+    if not steps:
+        return
+    with transaction(connection):
+        for step in steps:
             connection.execute(step)
-            connection.pragma("user_version", number)
+        connection.pragma("user_version", version + len(steps))
 
 
 def sync(path: Path) -> None:

@@ -9,7 +9,7 @@ finds the former ledger or the restored one, whole; and nothing is deleted.
 import os
 import shutil
 from collections.abc import Collection, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,11 +155,11 @@ def _make_ledger(part: Path, carried: Collection[str], told: Iterable[Covered]) 
 
 def _put_aside(ledger: Path, names: list[str], aside: Path) -> Path:
     """Give the former ledger, and the files that are replaced, a second name, and take its log out of the way."""
-    try:
-        with closing(open_database(ledger, writable=True)) as connection:
-            connection.pragma("wal_checkpoint(truncate)")
-    except LedgerError:
-        pass  # It is damaged, so its log is put aside as it is.
+    # Not through `open_database`, which would bring it to a schema that its own release does not know. A damaged one's
+    # log is put aside as it is.
+    connection = apsw.Connection(str(ledger), flags=apsw.SQLITE_OPEN_READWRITE)
+    with suppress(apsw.NotADBError, apsw.CorruptError), closing(connection):
+        connection.pragma("wal_checkpoint(truncate)")
     aside.mkdir(mode=0o700)
     directory = ledger.parent
     for name in (FILE_NAME, *(FILE_NAME + end for end in _SIDE_FILES), *names):
