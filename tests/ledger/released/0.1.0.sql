@@ -196,7 +196,6 @@ CREATE TABLE print_job (
     receipt     INTEGER REFERENCES receipt, -- NULL: a test page
     device      TEXT NOT NULL,            -- who hears what becomes of it
     revision    INTEGER REFERENCES txn,   -- the operation that it shows
-    before      INTEGER REFERENCES txn,   -- the one that an edited sheet replaces
     skus        TEXT,                     -- JSON: the lines of its stations; NULL: all
     headings    TEXT NOT NULL,            -- JSON
     state       TEXT NOT NULL,
