@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from appliance.contract.paper import PrintOn
+from appliance.contract.slip import HOST_MAX, HOSTS_MAX, is_host
 
 PREFIX = "STOCK_"
 FILE_NAME = "stock-coordinator.toml"
@@ -31,6 +32,7 @@ _CONFIG = f"{PREFIX}CONFIG"
 
 TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
+PortOrNone = Annotated[int, Field(ge=0, le=65535)]
 
 
 class Mode(StrEnum):
@@ -43,6 +45,14 @@ class Plain(StrEnum):
     LAN = "lan"
 
 
+def _host(text: str) -> str:
+    if not is_host(host := text.lower()):
+        raise ValueError(
+            f"{text!r} is no address: write a host name or an IP address, of at most {HOST_MAX} characters"
+        )
+    return host
+
+
 class BrokerSettings(BaseModel):
     """The broker: our own, or one that the shop already has."""
 
@@ -51,6 +61,12 @@ class BrokerSettings(BaseModel):
     mode: Mode = Field(default=Mode.EMBEDDED, description="embedded (the box is it) or external (another one is)")
     port: Port = Field(default=1883, description="a TCP port, 1 to 65535")
     plain: Plain = Field(default=Plain.LOOPBACK, description="loopback, or lan to let tills in without TLS")
+    tls_port: PortOrNone = Field(default=8883, description="a TCP port, 1 to 65535, or 0 for no TLS")
+    certificate: Path | None = Field(default=None, description="the path of the shop's own certificate, PEM")
+    key: Path | None = Field(default=None, description="the path of its key, PEM")
+    addresses: tuple[Annotated[str, AfterValidator(_host)], ...] = Field(
+        default=(), max_length=HOSTS_MAX, description=f"a list of at most {HOSTS_MAX} addresses for the slips"
+    )
     host: str = Field(default="127.0.0.1", min_length=1, description="the external broker's host name or address")
     user: str | None = Field(default=None, description="the external broker's user name for the coordinator")
     password: SecretStr | None = Field(default=None, description="the external broker's password for that user")
@@ -63,6 +79,22 @@ class BrokerSettings(BaseModel):
                 "or the mode to embedded"
             )
         return self
+
+    @model_validator(mode="after")
+    def _a_certificate_has_its_key(self) -> "BrokerSettings":
+        if (self.certificate is None) is not (self.key is None):
+            raise ValueError(
+                f"{PREFIX}BROKER__CERTIFICATE and {PREFIX}BROKER__KEY belong together: set both, or neither"
+            )
+        return self
+
+
+class DevicesSettings(BaseModel):
+    """Who may come in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tokens_only: bool = Field(default=False, description="true to let in nobody without a token of its own, or false")
 
 
 class StockSettings(BaseModel):
@@ -158,6 +190,7 @@ class Settings(BaseSettings):
     password: SecretStr | None = Field(default=None, description="the password that the shop's tills log in with")
     data_dir: Path = Field(default=Path("/var/lib/stock-coordinator"), description="the ledger's directory")
     broker: BrokerSettings = BrokerSettings()
+    devices: DevicesSettings = DevicesSettings()
     stock: StockSettings = StockSettings()
     precheck: PreCheckSettings = PreCheckSettings()
     ledger: LedgerSettings = LedgerSettings()

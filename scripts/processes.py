@@ -34,8 +34,12 @@ class Failed(Exception):
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """Return the environment of a coordinator with these settings, `STOCK_…`, and none of whoever asks."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("STOCK_")} | settings
+    """Return the environment of a coordinator with these settings, `STOCK_…`, and none of whoever asks.
+
+    It listens by TLS, which is on the network, only when the settings say so.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("STOCK_")}
+    return inherited | {"STOCK_BROKER__TLS_PORT": "0"} | settings
 
 
 def run_of(directory: Path) -> str | None:

@@ -42,6 +42,7 @@ THIRD_PARTY_OF: dict[str, set[str]] = {
 USERS_OF: dict[str, set[str]] = {
     "amqtt": {"broker"},
     "apsw": {"ledger", "till"},
+    "cryptography": {"access"},
     "escpos": {"printing"},
     "paho": {"broker.external", "till"},
     "pydantic_settings": {"settings"},

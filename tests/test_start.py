@@ -119,7 +119,7 @@ def test_settings_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
         ("shop = ]", ("stock-coordinator.toml", "line 1")),
         ("tills = 3", ("tills", "no such setting")),
         ("[broker]\nport = 'x'", ("broker.port", "STOCK_BROKER__PORT")),
-        ("broker = 1", ("broker", "is 1", "[broker]")),
+        ("stock = 1", ("stock", "is 1", "[stock]")),
     ],
 )
 def test_wrong_settings_file_is_named_with_the_remedy(tmp_path: Path, text: str, words: tuple[str, ...]) -> None:

@@ -19,7 +19,7 @@ from appliance import durable
 
 FILE_NAME = "shop-password.argon2"
 
-_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """Letters and digits that nobody mistakes for one another on a slip of paper."""
 
 _GROUPS, _GROUP = 4, 4
@@ -31,7 +31,7 @@ _REMEMBERED_S = 60
 
 def make_password() -> str:
     """Return a new random password for people to type, such as `k7mq-wx9d-3htn-f4pz`."""
-    return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(_GROUPS))
+    return "-".join("".join(secrets.choice(ALPHABET) for _ in range(_GROUP)) for _ in range(_GROUPS))
 
 
 class ShopPassword:

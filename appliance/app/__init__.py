@@ -23,11 +23,12 @@ from contextlib import ExitStack
 from typing import Any
 
 from appliance import __version__
-from appliance.access.password import ShopPassword, make_password
 from appliance.app.backups import Backups, Command
 from appliance.app.brokers import Embedded, External, Started
 from appliance.app.commands import handlers
 from appliance.app.crashes import TURNS_PART, Crashes
+from appliance.app.devices import Devices, refusals
+from appliance.app.entrance import open_entrance
 from appliance.app.ownership import own
 from appliance.app.printers import Printer, print_rules
 from appliance.app.refusal import CannotStart
@@ -45,7 +46,7 @@ from appliance.ledger.projection import Projection
 from appliance.ledger.reader import Reader
 from appliance.ledger.writer import Moment, Writer
 from appliance.printing.learned import WrongFile
-from appliance.settings import Mode, PrinterSettings, Settings, variable
+from appliance.settings import Mode, PrinterSettings, Settings
 
 __all__ = ["CannotStart", "Started", "serve"]
 
@@ -109,10 +110,12 @@ async def serve(
 
         broker: Embedded | External
         if settings.broker.mode is Mode.EMBEDDED:
-            password, new_password = _shop_password(settings, may_show=may_show_password)
-            broker = Embedded(settings, password, new_password, projection(), take)
+            entrance = open_entrance(settings, may_show_password=may_show_password)
+            broker = Embedded(settings, entrance, projection(), take)
+            device_commands = Devices(settings, entrance, broker).handlers()
         else:
             broker = External(settings, topics, speaker, take_over, take, rewrite)
+            device_commands = refusals()
         coordinator = Coordinator(
             topics=topics,
             speaker=speaker,
@@ -129,7 +132,8 @@ async def serve(
         answers = Answerer(coordinator)
         printers = [Printer(name, printer, settings, coordinator, read()) for name, printer in in_force.items()]
         backups = _backups(settings, command, coordinator, read, clock)
-        control = ControlServer(directory, handlers(read(), settings, run, coordinator, clock, printers, backups))
+        commands = handlers(read(), settings, run, coordinator, clock, printers, backups) | device_commands
+        control = ControlServer(directory, commands)
 
         def opened(_: asyncio.Future[None]) -> None:
             log.info("online shop=%s ledger=%s run=%s rev=%d", settings.shop, writer.ledger, run, writer.last_rev)
@@ -197,20 +201,3 @@ def _printers(settings: Settings) -> dict[str, PrinterSettings]:
         return printers_in_force(settings)
     except WrongFile as error:
         raise CannotStart(str(error)) from error
-
-
-def _shop_password(settings: Settings, *, may_show: bool) -> tuple[ShopPassword, str | None]:
-    """Return the shop's password, and its text if it was made just now."""
-    password = ShopPassword(settings.data_dir)
-    wanted = settings.password.get_secret_value() if settings.password else ""
-    if wanted:
-        password.set(wanted)
-    if password.is_set:
-        return password, None
-    if not may_show:
-        raise CannotStart(
-            f"the shop has no password yet, and here nobody would see a new one: set {variable('password')}"
-        )
-    made = make_password()
-    password.set(made)
-    return password, made

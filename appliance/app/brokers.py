@@ -4,28 +4,31 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from appliance.access.password import ShopPassword
+from appliance.app.entrance import Entrance
 from appliance.broker.embedded import EmbeddedBroker, Listener
 from appliance.broker.external import ExternalBroker
 from appliance.contract import messages
 from appliance.contract.delivery import Delivery
 from appliance.contract.topics import Topics
 from appliance.ledger.projection import Projection
-from appliance.settings import Mode, Plain, Settings
+from appliance.settings import BrokerSettings, Mode, Plain, Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
     """What a person is told once devices are served. host and port: where they log in.
 
-    new_password: the shop's, when it was made just now.
+    new_password: the shop's, when it was made just now. tls_port: of our own broker, 0 for none. tokens_only: whether
+    only devices with a slip come in.
     """
 
     mode: Mode
     shop: str
     host: str
     port: int
-    new_password: str | None
+    new_password: str | None = None
+    tls_port: int = 0
+    tokens_only: bool = False
 
 
 class Embedded:
@@ -34,28 +37,36 @@ class Embedded:
     def __init__(
         self,
         settings: Settings,
-        password: ShopPassword,
-        new_password: str | None,
+        entrance: Entrance,
         retained: Projection,
         take: Callable[[Delivery], None],
     ) -> None:
-        self._shop = settings.shop
-        self._new_password = new_password
+        self._settings = settings
+        self._new_password = entrance.new_password
         self._broker = EmbeddedBroker(
             shop=settings.shop,
-            listeners=[Listener(_HOSTS[settings.broker.plain], settings.broker.port)],
-            authenticator=password,
+            listeners=_listeners(settings.broker, entrance),
+            authenticator=entrance.door,
             retained=retained,
             take=take,
         )
         self.publish = self._broker.publish
         self.pause = self._broker.pause
         self.stop = self._broker.stop
+        self.disconnect = self._broker.disconnect
 
     @property
     def started(self) -> Started:
         host, port = self._broker.addresses[0]
-        return Started(Mode.EMBEDDED, self._shop, host, port, self._new_password)
+        return Started(
+            Mode.EMBEDDED,
+            self._settings.shop,
+            host,
+            port,
+            self._new_password,
+            self._settings.broker.tls_port,
+            self._settings.devices.tokens_only,
+        )
 
     async def start(self) -> asyncio.Future[None]:
         """Listen; that is `serving` already. Returns what would be done if the broker ended by itself: it doesn't."""
@@ -81,7 +92,7 @@ class External:
         broker = settings.broker
         assert broker.user is not None, "the settings were checked"
         assert broker.password is not None, "the settings were checked"
-        self.started = Started(Mode.EXTERNAL, settings.shop, broker.host, broker.port, None)
+        self.started = Started(Mode.EXTERNAL, settings.shop, broker.host, broker.port)
         self._link = ExternalBroker(
             topics=topics,
             host=broker.host,
@@ -109,4 +120,13 @@ class External:
         await asyncio.to_thread(self._link.stop)
 
 
-_HOSTS = {Plain.LOOPBACK: "127.0.0.1", Plain.LAN: "0.0.0.0"}  # noqa: S104  a person asked for the LAN by name
+_LAN = "0.0.0.0"  # noqa: S104  a till is not on the box
+_HOSTS = {Plain.LOOPBACK: "127.0.0.1", Plain.LAN: _LAN}
+
+
+def _listeners(broker: BrokerSettings, entrance: Entrance) -> list[Listener]:
+    """The plain one is the first."""
+    listeners = [Listener(_HOSTS[broker.plain], broker.port)]
+    if entrance.certificate is not None and broker.tls_port:
+        listeners.append(Listener(_LAN, broker.tls_port, entrance.certificate.context))
+    return listeners

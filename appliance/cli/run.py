@@ -38,6 +38,14 @@ may be repeated: the same sale counts once. Another sale is another SALE.
 Ctrl-C stops the box.
 """
 
+_WELCOME_BY_SLIP = """
+The shop "{shop}" is open {at} {host} port {port}.
+
+Only devices with a token of their own come in. {devices}
+Ctrl-C stops the box.
+"""
+
+_PORTS = {"plain": "port", "tls": "tls_port"}
 
 TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Start at an external broker although another coordinator is alive there.")
@@ -59,7 +67,7 @@ def run(config: Config = None, take_over: TakeOver = False) -> None:
             )
         )
     except CannotListen as error:
-        raise Failure(f"{error}; {variable('broker', 'port')} sets the port") from error
+        raise Failure(f"{error}; {variable('broker', _PORTS[error.kind])} sets the port") from error
     except (CannotStart, TooFewDescriptors, ForeignRun, WrongVersion, ControlError, LedgerError, DiskFault) as error:
         raise Failure(str(error)) from error
 
@@ -79,6 +87,10 @@ def _welcome(box: Started) -> None:
         if box.new_password is None:
             login = f"THE-SHOP-PASSWORD is the one that it has; {variable('password')} sets another at a start."
         devices = "Any device name of A-Z, a-z, 0-9 and - may log in with the shop's password."
+        if box.tls_port:
+            slip = f"By TLS on port {box.tls_port}; this makes a till's slip: stock-coordinator device add A1"
+            devices = slip if box.tokens_only else f"{devices}\n{slip}"
     host = "127.0.0.1" if box.host == "0.0.0.0" else box.host  # noqa: S104  compared, not bound
     values = {"at": at, "shop": box.shop, "host": host, "port": box.port, "shown": shown}
-    print(_WELCOME.format(**values, login=login, devices=devices), flush=True)
+    welcome = _WELCOME_BY_SLIP if box.tokens_only else _WELCOME
+    print(welcome.format(**values, login=login, devices=devices), flush=True)

@@ -25,20 +25,16 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from appliance.contract.slip import parse_slip
 from appliance.contract.topics import Topics, is_name
 from appliance.till import drafts
 from appliance.till.freshness import Freshness
 from appliance.till.heard import Alert, FoundReceipt, HistoryEntry
 from appliance.till.inquiry import Inquiry, NoAnswer
+from appliance.till.line import CONNECT_TIMEOUT_S, Line
 from appliance.till.outbox import Kept, Outbox, Rejected
 from appliance.till.session import Begun, Note, Phase, Publish, Session, Subscribe, last_will
 from appliance.till.view import LocalBalance
-
-KEEPALIVE_S = 30
-"""At most 60 s by the contract; at half of it a dead connection is noticed within 45 s."""
-
-CONNECT_TIMEOUT_S = 10.0
-"""For the TCP connection and for CONNACK; the shop password takes the broker a moment, a hundred tills at once more."""
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
@@ -59,7 +55,8 @@ T = TypeVar("T", FoundReceipt, HistoryEntry)
 class Till:
     """The reference device. See the package's docstring for its use.
 
-    host, port: of the broker. device: also the MQTT user. path: of the outbox file, which belongs to this device alone.
+    host, port: of the broker; of several hosts each is tried. device: also the MQTT user. path: of the outbox file,
+    which belongs to this device alone. sha256: of the certificate that the broker shows by TLS; None for plain MQTT.
     accept_ledger: follow any ledger that answers, without asking a person.
     on_change: called without arguments, from some thread, whenever a balance, `pending` or the connection may have
     changed. It must not block.
@@ -69,18 +66,19 @@ class Till:
     def __init__(
         self,
         *,
-        host: str,
+        host: str | Sequence[str],
         port: int,
         shop: str,
         device: str,
         path: Path,
         password: str | None = None,
+        sha256: bytes | None = None,
         accept_ledger: bool = False,
         on_change: Callable[[], None] | None = None,
     ) -> None:
         if not is_name(device):
             raise ValueError(f"{device!r} cannot name a device: use 1 to 64 of A-Z, a-z, 0-9 and -")
-        self._address = (host, port)
+        self._line = Line([host] if isinstance(host, str) else host, port, sha256)
         self._topics = Topics(shop)
         self._device = device
         self._password = password
@@ -95,6 +93,24 @@ class Till:
         self._fault: str | None = None
         self._was_agreed = False
         self._thread = threading.Thread(target=self._keep_connected, name=f"till-{device}")
+
+    @classmethod
+    def from_slip(
+        cls, slip: str, *, path: Path, accept_ledger: bool = False, on_change: Callable[[], None] | None = None
+    ) -> Self:
+        """Return a till that knows all from its slip, `stock://…`. Raises BadSlip (a ValueError) and OutboxError."""
+        says = parse_slip(slip)
+        return cls(
+            host=says.hosts,
+            port=says.port,
+            shop=says.shop,
+            device=says.device,
+            password=says.token,
+            sha256=says.sha256,
+            path=path,
+            accept_ledger=accept_ledger,
+            on_change=on_change,
+        )
 
     def __enter__(self) -> Self:
         self.open()
@@ -326,13 +342,8 @@ class Till:
 
     def _stay_connected(self) -> bool:
         """Hold one connection for as long as it lasts. Returns whether the broker ever agreed to it."""
-        client = self._new_client()
-        try:
-            client.connect(*self._address, keepalive=KEEPALIVE_S)
-        except (OSError, ValueError) as error:
-            # Nobody is there, or (ValueError) no address can be so: a person reads it and mends the setting, and the
-            # till goes on selling meanwhile.
-            self._note_fault(f"{self._address[0]}:{self._address[1]}: {error}")
+        client = self._connect()
+        if client is None:
             return False
         self._is_over.clear()
         if self._closing.is_set():
@@ -351,6 +362,24 @@ class Till:
         self._leave(client)
         return self._was_agreed
 
+    def _connect(self) -> mqtt.Client | None:
+        """Return a client that is connected to the first host that is found to be the box, if there is one."""
+        faults = []
+        for host in self._line.hosts:
+            client = self._new_client()
+            try:
+                self._line.connect(client, host)
+            except (OSError, ValueError) as error:
+                # Nobody is there, or (ValueError) no address can be so: a person reads it and mends the setting, and
+                # the till goes on selling meanwhile.
+                faults.append(f"{host}:{self._line.port}: {error}")
+            else:
+                return client
+            if self._closing.is_set():
+                break
+        self._note_fault("; ".join(faults))
+        return None
+
     def _leave(self, client: mqtt.Client) -> None:
         with self._lock:
             self._client = None
@@ -366,12 +395,12 @@ class Till:
     def _new_client(self) -> mqtt.Client:
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=f"till-{self._device}",
+            # A second till of this name takes nothing over from this one: it has an epoch of its own, or soon will.
+            client_id=f"till-{self._device}-{self._outbox.epoch[:8]}",
             clean_session=True,
             reconnect_on_failure=False,
         )
         client.username_pw_set(self._device, self._password)
-        client.connect_timeout = CONNECT_TIMEOUT_S
         will = last_will(self._topics, self._device)
         client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
         client.on_connect = self._on_connect
@@ -424,7 +453,8 @@ class Till:
         self, client: mqtt.Client, _data: object, _flags: mqtt.DisconnectFlags, reason: ReasonCode, _properties: object
     ) -> None:
         if client is self._client:
-            if reason.is_failure:
+            # After a refusal it ends as well, and the refusal is what a person must read.
+            if reason.is_failure and not self._is_over.is_set():
                 self._note_fault(f"the connection ended: {reason}")
             self._is_over.set()
 

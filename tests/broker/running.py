@@ -5,6 +5,7 @@ Each runs in a thread with its own event loop, on a free port of 127.0.0.1, so t
 """
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
@@ -110,12 +111,12 @@ class Shop:
 class Ours:
     """The embedded broker."""
 
-    def __init__(self, shop: Shop | None = None, **limits: Any) -> None:
+    def __init__(self, shop: Shop | None = None, *, tls: ssl.SSLContext | None = None, **limits: Any) -> None:
         self.shop = shop or Shop()
         self.thread = LoopThread()
         self.broker = EmbeddedBroker(
             shop=SHOP,
-            listeners=[Listener("127.0.0.1", 0)],
+            listeners=[Listener("127.0.0.1", 0, tls)],
             authenticator=self.shop,
             retained=self.shop,
             take=self.shop.take,

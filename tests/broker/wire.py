@@ -4,7 +4,9 @@ paho cannot publish to `$…`, break off within a packet or leave a message unac
 A read waits until a deadline and then raises TimeoutError, so that no test sleeps.
 """
 
+import os
 import socket
+import ssl
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -105,11 +107,16 @@ GOODBYE = packet(DISCONNECT, 0, b"")
 class Client:
     """One TCP connection. receive_buffer_bytes: a small one makes a reader that takes little.
 
-    source: the address that it comes from, anything in 127.0.0.0/8.
+    source: the address that it comes from, anything in 127.0.0.0/8. tls: to speak it, and what to trust.
     """
 
     def __init__(
-        self, address: tuple[str, int], *, receive_buffer_bytes: int | None = None, source: str = "127.0.0.1"
+        self,
+        address: tuple[str, int],
+        *,
+        receive_buffer_bytes: int | None = None,
+        source: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._socket = socket.socket()
         if source != "127.0.0.1":
@@ -119,6 +126,8 @@ class Client:
         self._socket.settimeout(DEADLINE_S)
         try:
             self._socket.connect(address)
+            if tls is not None:
+                self._socket = tls.wrap_socket(self._socket, server_hostname="localhost")
         except OSError:
             self._socket.close()
             raise
@@ -134,6 +143,12 @@ class Client:
 
     def send(self, *packets: bytes) -> None:
         self._socket.sendall(b"".join(packets))
+
+    def beneath(self) -> socket.socket:
+        """Return the connection without its TLS, for whoever breaks it; to be closed beside this one."""
+        raw = socket.socket(fileno=os.dup(self._socket.fileno()))
+        raw.settimeout(DEADLINE_S)
+        return raw
 
     def send_until_stuck(self, data: bytes, most_bytes: int) -> int:
         """Send the same bytes again and again until the peer stops reading. Returns how many bytes it took."""

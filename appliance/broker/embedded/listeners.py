@@ -6,6 +6,7 @@ Binding first turns a port that is taken into one clear error instead of a half-
 import errno
 import os
 import socket
+import ssl
 from dataclasses import dataclass
 
 BACKLOG = 1024
@@ -17,14 +18,23 @@ ACCEPTS = 16
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One address for plain TCP. Port 0 takes any free one."""
+    """One address. Port 0 takes any free one. tls: the certificate to show; None for plain TCP."""
 
     host: str
     port: int
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def kind(self) -> str:
+        return "plain" if self.tls is None else "tls"
 
 
 class CannotListen(Exception):
-    """An address cannot be bound; the message names it and the remedy."""
+    """An address cannot be bound; the message names it and the remedy. kind: the listener's."""
+
+    def __init__(self, text: str, kind: str) -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 def bind(listener: Listener) -> socket.socket:
@@ -40,5 +50,6 @@ def bind(listener: Listener) -> socket.socket:
         }.get(error.errno or 0, "choose another address or port")
         raise CannotListen(
             # Not its `strerror`, into which Python 3.13 writes the address a second time.
-            f"cannot listen on {listener.host} port {listener.port} ({os.strerror(error.errno or 0)}): {remedy}"
+            f"cannot listen on {listener.host} port {listener.port} ({os.strerror(error.errno or 0)}): {remedy}",
+            listener.kind,
         ) from error

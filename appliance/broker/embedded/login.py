@@ -37,14 +37,13 @@ class Refused(Exception):
         self.code = code
 
 
-async def read_connect(reader: asyncio.StreamReader, framer: Framer, timeout_s: float) -> ConnectPacket:
-    """Return the first packet. Raises Malformed, TimeoutError, or ConnectionError when the peer went away."""
-    async with asyncio.timeout(timeout_s):
-        while (packet := framer.next()) is None:
-            data = await reader.read(_CHUNK)
-            if not data:
-                raise ConnectionResetError("closed before its CONNECT")
-            framer.feed(data)
+async def read_connect(reader: asyncio.StreamReader, framer: Framer) -> ConnectPacket:
+    """Return the first packet. Raises Malformed, or ConnectionError when the peer went away."""
+    while (packet := framer.next()) is None:
+        data = await reader.read(_CHUNK)
+        if not data:
+            raise ConnectionResetError("closed before its CONNECT")
+        framer.feed(data)
     # The framer lets nothing else through first.
     assert isinstance(packet, Control)
     return await packets.connect(packet)

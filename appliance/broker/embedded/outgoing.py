@@ -6,6 +6,7 @@ to a limit; beyond it the connection is closed, and the till catches up by query
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 
 class Outgoing:
@@ -69,6 +70,11 @@ class Outgoing:
             self._overflowed = None
             self._writer.close()
             self._loop.call_later(self._linger_s, self._transport.abort)
+
+    async def gone(self) -> None:
+        """Return when the connection is over; `close` or `abort` has been called."""
+        with suppress(OSError):  # However it ended.
+            await self._writer.wait_closed()
 
     def abort(self) -> None:
         """Close at once and drop what is held."""

@@ -132,6 +132,10 @@ class DeviceHandler(BrokerProtocolHandler):
             # Only when this task failed or was cancelled is there anything left to close.
             self.close("the broker gave up", will=False)
 
+    async def gone(self) -> None:
+        """Return when what was held is written and the socket closed, after `linger_s` at the latest."""
+        await self._out.gone()
+
     def deliver(self, publication: Publication, qos: int) -> None:
         """Send a live message; the sender never waits."""
         for feed in self._feeds:

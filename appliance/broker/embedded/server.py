@@ -73,7 +73,7 @@ class EmbeddedBroker:
             self.addresses = [listening.getsockname()[:2] for listening in sockets]
             self._broker = ShopBroker(
                 topics=self._topics,
-                sockets=sockets,
+                sockets=list(zip(self._listeners, sockets, strict=True)),
                 authenticator=self._authenticator,
                 retained=self._retained,
                 take=self._take,
@@ -82,8 +82,8 @@ class EmbeddedBroker:
             )
             await self._broker.start()
             bound.pop_all()
-        for host, port in self.addresses:
-            _log.info("listening host=%s port=%d", host, port)
+        for listener, (host, port) in zip(self._listeners, self.addresses, strict=True):
+            _log.info("listening host=%s port=%d kind=%s", host, port, listener.kind)
 
     def pause(self) -> None:
         """Stop accepting and taking; what was taken is still acknowledged, and `publish` still works.

@@ -8,6 +8,7 @@ every table is changed without a suspension point in between, so that nobody eve
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from operator import itemgetter
@@ -22,8 +23,9 @@ from appliance.broker.embedded.feed import Feeder
 from appliance.broker.embedded.framing import Framer, Malformed
 from appliance.broker.embedded.guard import Guard
 from appliance.broker.embedded.limits import Limits
-from appliance.broker.embedded.listeners import ACCEPTS, BACKLOG
+from appliance.broker.embedded.listeners import ACCEPTS, BACKLOG, Listener
 from appliance.broker.embedded.login import Login, Refused, read_connect
+from appliance.broker.embedded.opening import open_stream
 from appliance.broker.embedded.places import Places
 from appliance.broker.embedded.protocol import DeviceHandler
 from appliance.broker.embedded.publication import Publication
@@ -40,15 +42,15 @@ _ROUTES_MAX = 4096
 
 
 class ShopBroker(Broker):
-    """sockets: listening ones; they are its own from `start` on. post: how another thread's call reaches the event
-    loop.
+    """sockets: listening ones, each with what is spoken there; they are its own from `start` on. post: how another
+    thread's call reaches the event loop.
     """
 
     def __init__(
         self,
         *,
         topics: Topics,
-        sockets: Sequence[socket.socket],
+        sockets: Sequence[tuple[Listener, socket.socket]],
         authenticator: Authenticator,
         retained: RetainedSource,
         take: Callable[[Delivery], None],
@@ -68,7 +70,7 @@ class ShopBroker(Broker):
         self.take = take
         self.post = post
         self.feeder = Feeder(retained, self._retained_matching, limits)
-        self._sockets = sockets
+        self._sockets = {f"{listener.kind}-{number}": (listener, at) for number, (listener, at) in enumerate(sockets)}
         self._places: Places[asyncio.StreamWriter] = Places(limits)
         self._login = Login(topics, authenticator, Guard(limits, self._loop.time), limits)
         self._repeats = Repeats(_log, limits.repeat_s)
@@ -177,32 +179,39 @@ class ShopBroker(Broker):
             silent.transport.abort()
             self._refuse(address, "too many connections are silent, and the longest silent one was closed")
         try:
-            handler = await self._admit(reader, writer, address)
+            listener, _ = self._sockets[listener_name]
+            handler = await self._admit(listener, reader, writer, address)
             self._newcomers.remove(connection)
             if handler is not None:
                 await handler.serve()
+                await handler.gone()
         except asyncio.CancelledError:
             # By `shutdown`; asyncio before 3.12 would report a cancelled connection as a failed one.
             if not self._paused:
                 raise
         finally:
+            # Below TLS the socket is still open, whoever has closed what is inside.
+            writer.close()
             self._places.leave(writer)
             self._connections.remove(connection)
             self._newcomers.discard(connection)
-            writer.close()
 
     async def _admit(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str
+        self, listener: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str
     ) -> DeviceHandler | None:
         """Return the session of a connection that has logged in, or None when it was refused or went away."""
         framer = Framer(self.limits)
+        handler = None
+        place = writer
 
         def is_gone() -> bool:
             return writer.is_closing() or reader.at_eof()
 
         try:
-            connect = await read_connect(reader, framer, self.limits.connect_s)
-            if not self._places.enter(writer):
+            async with asyncio.timeout(self.limits.connect_s):
+                reader, writer = await open_stream(listener, reader, writer, self.limits)
+                connect = await read_connect(reader, framer)
+            if not self._places.enter(place):
                 raise Refused(SERVER_UNAVAILABLE, "there are too many connections")
             device = await self._login.check(connect, address, is_gone)
         except Refused as refused:
@@ -212,14 +221,19 @@ class ShopBroker(Broker):
             self._refuse(address, f"malformed: {error}")
         except TimeoutError:
             self._refuse(address, f"no CONNECT within {self.limits.connect_s} s")
+        except ssl.SSLError as error:
+            self._refuse(address, f"TLS: {error.reason}")
         except OSError:
             pass  # It went away before it was anybody: there is nothing to tell, and nobody.
         else:
             # A connection that broke meanwhile must not take over a live one.
             if not (self._paused or is_gone()):
                 self._repeats.write(logging.INFO, "device-connected", f"device={device}", f"address={address}")
-                return self._open(connect, device, framer, reader, writer)
-        return None
+                handler = self._open(connect, device, framer, reader, writer)
+        finally:
+            if handler is None:
+                writer.close()
+        return handler
 
     def _refuse(self, address: str, reason: str) -> None:
         self._repeats.write(logging.WARNING, "connection-refused", f"address={address}", f"reason={reason!r}")
@@ -354,8 +368,7 @@ class ShopBroker(Broker):
         return super()._del_subscription(a_filter, session)
 
     async def _start_listeners(self) -> None:
-        for number, listening in enumerate(self._sockets):
-            name = f"plain-{number}"
+        for name, (_, listening) in self._sockets.items():
             connected = partial(self.stream_connected, listener_name=name)
             self._servers[name] = Server(name, await asyncio.start_server(connected, sock=listening, backlog=ACCEPTS))
             # asyncio has one number for both: how many it accepts in one turn, and how many the kernel holds for it.

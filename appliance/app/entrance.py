@@ -1,0 +1,77 @@
+"""Who may come in at the embedded broker: tokens, the shop's password, a certificate; read or made at the start."""
+
+import logging
+from dataclasses import dataclass
+
+from appliance.access import certificate as certificates
+from appliance.access import password as passwords
+from appliance.access import tokens as device_tokens
+from appliance.access.certificate import Certificate, WrongCertificate, given_certificate, own_certificate
+from appliance.access.door import Door
+from appliance.access.files import open_to_others
+from appliance.access.password import ShopPassword, make_password
+from appliance.access.tokens import Tokens, WrongTokens
+from appliance.app.addresses import certificate_names
+from appliance.app.refusal import CannotStart
+from appliance.settings import Settings, variable
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """certificate: None when nothing is listened to by TLS. new_password: the shop's, if it was made just now."""
+
+    door: Door
+    tokens: Tokens
+    certificate: Certificate | None
+    new_password: str | None
+
+
+def open_entrance(settings: Settings, *, may_show_password: bool) -> Entrance:
+    """Return who may come in and how. Raises CannotStart."""
+    new_password = None
+    password = None if settings.devices.tokens_only else ShopPassword(settings.data_dir)
+    if password is not None:
+        new_password = _set_password(password, settings, may_show=may_show_password)
+    try:
+        tokens = Tokens(settings.data_dir)
+        certificate = _certificate(settings)
+    except (WrongTokens, WrongCertificate) as error:
+        raise CannotStart(str(error)) from error
+    _complain_of_open_files(settings)
+    return Entrance(Door(tokens, password), tokens, certificate, new_password)
+
+
+def _set_password(password: ShopPassword, settings: Settings, *, may_show: bool) -> str | None:
+    """Make sure that the shop has a password; return its text if it was made just now."""
+    wanted = settings.password.get_secret_value() if settings.password else ""
+    if wanted:
+        password.set(wanted)
+    if password.is_set:
+        return None
+    if not may_show:
+        raise CannotStart(
+            f"the shop has no password yet, and here nobody would see a new one: set {variable('password')}"
+        )
+    made = make_password()
+    password.set(made)
+    return made
+
+
+def _certificate(settings: Settings) -> Certificate | None:
+    broker = settings.broker
+    if not broker.tls_port:
+        return None
+    if broker.certificate is not None and broker.key is not None:
+        return given_certificate(broker.certificate, broker.key)
+    return own_certificate(settings.data_dir, certificate_names())
+
+
+def _complain_of_open_files(settings: Settings) -> None:
+    names = (passwords.FILE_NAME, device_tokens.FILE_NAME, device_tokens.KEY_FILE_NAME, certificates.FILE_NAME)
+    secret = [settings.data_dir / name for name in names]
+    if settings.broker.key is not None:
+        secret.append(settings.broker.key)
+    for path in open_to_others(secret):
+        log.error("a secret can be read by others path=%s remedy=%r", path, f"chmod 600 {path}")
