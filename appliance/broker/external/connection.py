@@ -306,8 +306,8 @@ class Connection:
                     self._waker.recv(4096)
                 if writable:
                     client.loop_write()
-                if sock in readable:
-                    client.loop_read()
+                if sock in readable and (self._is_leaving or not self._is_paused):
+                    client.loop_read()  # Not what came just after `pause`, while this thread still waited to read.
                 if is_reading:
                     # Who does not listen must not blame the broker for its silence.
                     client.loop_misc()
