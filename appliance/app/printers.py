@@ -95,6 +95,7 @@ class Printer:
             driver=driver,
             sheet=Sheets(shop_on_paper(settings), paper, template, printer.profile, printer.table).sheet,
             commit=self._commit,
+            clock=time.monotonic,
             entropy=secrets.randbelow,
         )
 

@@ -44,10 +44,9 @@ class Printed:
 class NotReady(Exception):
     """Nothing of this job was sent: wait, and try it again."""
 
-    def __init__(self, state: PrinterState, reason: str) -> None:
-        super().__init__(f"{state}: {reason}")
-        self.state = state
-        self.reason = reason
+    def __init__(self, status: PrinterStatus) -> None:
+        super().__init__(f"{status.state}: {status.reason}")
+        self.status = status
 
 
 class Doubtful(Exception):
@@ -182,16 +181,15 @@ class Driver:
         """Return a connection to a printer that can take a job now, or raise NotReady."""
         status = self._status()
         if status.state != PrinterState.READY and status != _MUTE:
-            raise NotReady(status.state, status.reason)
+            raise NotReady(status)
         conversation = self._conversation
         assert conversation is not None, "a printer that may be ready has a connection"
         try:
             has_room = conversation.has_room()
         except Lost as error:
-            status = self._tell(self._lost(error))
-            raise NotReady(status.state, status.reason) from error
+            raise NotReady(self._tell(self._lost(error))) from error
         if not has_room:
-            raise NotReady(PrinterState.STALLED, "it takes no data: switch it off and on")
+            raise NotReady(PrinterStatus(PrinterState.STALLED, "it takes no data: switch it off and on"))
         return conversation
 
     def _status(self) -> PrinterStatus:
@@ -336,7 +334,7 @@ class Driver:
                 heard_s = moved_s = now_s
             if now_s - looked_s < limits.watch_s:
                 continue
-            status = self._watch(conversation)
+            status = self._watch(conversation, is_moving=now_s - moved_s < limits.print_s)
             looked_s = self._clock()
             if status is None:
                 if looked_s - heard_s >= limits.silent_s:
@@ -352,12 +350,16 @@ class Driver:
             elif is_probed and heard_s - moved_s >= limits.print_s + limits.proof_s:
                 raise self._doubt("it is ready again, but never said that it had printed")
 
-    def _watch(self, conversation: Conversation) -> PrinterStatus | None:
-        """Return the status of a printer that has a job now, None when it is silent."""
+    def _watch(self, conversation: Conversation, *, is_moving: bool) -> PrinterStatus | None:
+        """Return the status of a printer that has a job now, None when it is silent.
+
+        While the paper moves, silence is not told: a full printer takes the question when it has room for it.
+        """
         if not self._able.has_status:
             return conversation.automatic or _MUTE
         status = conversation.status()
-        self._tell(status or _SILENT)
+        if status is not None or not is_moving:
+            self._tell(status or _SILENT)
         return status
 
     # --- what everything uses -----------------------------------------------------------------------------------------

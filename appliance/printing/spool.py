@@ -24,6 +24,10 @@ RETRY_S = 2.0
 IDLE_S = 10.0
 """How often a printer without a job is asked how it is, so that a till sees before the guest waits."""
 
+RESTS_S = (5.0, 20.0, 60.0)
+"""How long a printer is left alone after one sheet in doubt, two in a row, more: it may be about to come back, and a
+weak power supply or a full disk would make waste of the whole queue in seconds."""
+
 _MARKER_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MARKER_LETTERS = 4
 _MARKERS = len(_MARKER_DIGITS) ** _MARKER_LETTERS
@@ -60,7 +64,8 @@ class _Withdrawn(Exception):
 class Spool:
     """commit: has a change committed, and returns why it was not done, or "" when it is on the disk.
 
-    sheet: a job's bytes. entropy: as `random.randrange`; where the markers begin, so that a restart repeats none soon.
+    sheet: a job's bytes. clock: seconds. entropy: as `random.randrange`; where the markers begin, so that a restart
+    repeats none soon.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Spool:
         driver: Printing,
         sheet: Callable[[Job, Material], bytes],
         commit: Callable[[PaperChange], str],
+        clock: Callable[[], float],
         entropy: Callable[[int], int],
     ) -> None:
         self._printer = printer
@@ -78,7 +84,10 @@ class Spool:
         self._driver = driver
         self._sheet = sheet
         self._commit = commit
+        self._clock = clock
         self._marker = entropy(_MARKERS)
+        self._failures = 0
+        self._rests_until_s = clock()
         self._shown: PrinterStatus | None = None
 
     def begin(self) -> None:
@@ -88,6 +97,8 @@ class Spool:
 
     def step(self) -> float:
         """Print the queue's first job, if there is one and the printer is ready; return seconds until the next step."""
+        if (rest_s := self.rest_s()) > 0:
+            return rest_s
         job = self._jobs.next(self._printer)
         if job is None:
             self.show(self._driver.status())
@@ -99,15 +110,29 @@ class Spool:
         except _Withdrawn:
             return 0
         except NotReady as why:
-            self.show(PrinterStatus(why.state, why.reason))
+            self.show(why.status)
             return RETRY_S
         except Doubtful as why:
             self._commit(End(job.id, JobState.DOUBTFUL, why.reason))
-            return 0
+            return self._rest(why.reason)
+        self._failures = 0
         self._commit(End(job.id, JobState(printed.level.value)))
         if self._shown is None or self._shown.state is not PrinterState.READY:
             self.show(self._driver.status())
         return 0
+
+    def rest_s(self) -> float:
+        """Return for how many seconds the printer is still left alone, because its last sheet is in doubt."""
+        return max(0.0, self._rests_until_s - self._clock())
+
+    def _rest(self, reason: str) -> float:
+        self._failures += 1
+        rest_s = RESTS_S[min(self._failures, len(RESTS_S)) - 1]
+        self._rests_until_s = self._clock() + rest_s
+        if self._failures > 1:
+            what = f"{self._failures} sheets in a row did not come out: {reason}"
+            self.show(PrinterStatus(PrinterState.STALLED, what))
+        return rest_s
 
     def show(self, status: PrinterStatus) -> None:
         """Have it known how the printer is; the driver calls this too, while it waits."""

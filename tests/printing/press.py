@@ -4,6 +4,7 @@
 of the process is left but the disk.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ class Scripted:
 
     def send(self, job: bytes, marker: bytes, *, began: Callable[[], None]) -> Printed:
         if self.condition.state is not PrinterState.READY:
-            raise NotReady(self.condition.state, self.condition.reason)
+            raise NotReady(self.condition)
         began()
         self.while_sending()
         self.markers.append(marker)
@@ -98,6 +99,7 @@ class Press:
                 driver=self._driver(name),
                 sheet=sheets.sheet,
                 commit=self.commit,
+                clock=lambda: self.shop.clock.now_ms / 1000,
                 entropy=lambda below: below - 2,
             )
             for name in self._printers
@@ -141,9 +143,9 @@ class Press:
         return self.spools[printer].step()
 
     def drain(self, printer: str = "main") -> None:
-        """Step until the printer has nothing more to do, or does not want to."""
-        while self.step(printer) == 0:
-            pass
+        """Step until the printer has nothing more to do, or does not want to; it has its rests."""
+        while (wait_s := self.step(printer)) == 0 or self.spools[printer].rest_s() > 0:
+            self.shop.clock.now_ms += math.ceil(wait_s * 1000)
 
     def retry(self, job: int, on: str = "") -> str:
         return self.commit(Retry(job, on))

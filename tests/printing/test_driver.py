@@ -110,6 +110,14 @@ def test_a_slow_printer_is_waited_for() -> None:
     assert desk.send("Чек", lines=100) == Printed(Level.CONFIRMED)
 
 
+def test_a_printer_that_is_busy_with_paper_is_not_said_to_be_silent() -> None:
+    desk = Desk(MARKER, Printer(bytes_per_s=60, buffer_bytes=8192))
+    desk.in_job(0, lambda: setattr(desk.printer, "has_status", False))
+    desk.in_job(40, lambda: setattr(desk.printer, "has_status", True))
+    desk.send("Чек", lines=100)
+    assert desk.states() == [PrinterState.READY]
+
+
 def test_a_job_larger_than_the_printers_buffer_is_printed_whole() -> None:
     desk = Desk(MARKER, Printer(buffer_bytes=300))
     assert desk.send("Чек", lines=300) == Printed(Level.CONFIRMED)
@@ -180,7 +188,7 @@ def test_a_printer_that_cannot_print_is_not_sent_anything(
     fault(desk)
     with pytest.raises(NotReady, match=words) as caught:
         desk.send()
-    assert caught.value.state == state
+    assert caught.value.status.state == state
     assert desk.driver.status().state in (state, PrinterState.READY)  # the power may be back by now
     assert desk.began == 0
     assert state in desk.states()
@@ -214,7 +222,7 @@ def test_a_full_printer_that_cannot_tell_is_not_sent_anything() -> None:
     desk.printer.stall()
     with pytest.raises(NotReady, match="takes no data") as caught:
         desk.send()
-    assert caught.value.state == PrinterState.STALLED
+    assert caught.value.status.state == PrinterState.STALLED
     assert desk.began == 0
 
 

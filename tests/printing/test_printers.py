@@ -138,7 +138,7 @@ def test_a_fault_keeps_jobs_back_until_it_is_mended(
     try:
         with pytest.raises(NotReady) as caught:
             send(driver, job("A"))
-        assert caught.value.state == state
+        assert caught.value.status.state == state
         assert driver.status().state == state
     finally:
         machine.set_fault(fault, False)

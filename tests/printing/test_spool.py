@@ -10,6 +10,7 @@ from appliance.coordinator import STUCK_MS
 from appliance.printing.driver import Level
 from appliance.printing.jobs import Station
 from appliance.printing.sheets import Sheets
+from appliance.printing.status import PrinterState, PrinterStatus
 from tests.printing.press import MINUTE_MS, PAPER_OUT, READY, Crash, Press, doubt, line, rules, words
 
 
@@ -85,6 +86,27 @@ def test_after_three_copies_a_person_is_asked_and_a_retry_makes_one_more(press: 
     press.drain()
     assert [list(words(sheet)) for sheet in press.driver.sheets] == [["ПОВТОР"]]
     assert press.retry(5) == "job 5 is printed: ask for a copy of its receipt"
+
+
+def test_a_printer_that_fails_each_sheet_is_left_alone_for_longer_and_longer(press: Press) -> None:
+    """Once it made waste of ten receipts in 2.6 s, and none came out when it was well again."""
+    press.driver.endings = [doubt() for _ in range(3)]
+    for number in range(10):
+        press.receipt(f"r-{number}")
+    assert [press.step() for _ in range(3)] == [5, 5, 5], "a new receipt does not end the rest"
+    press.drain()
+    shown = [said["reason"] for said in press.heard("printer/main") if said["state"] == "stalled"]
+    assert shown[-1] == "3 sheets in a row did not come out: the connection was lost"
+    assert press.printer()["state"] == "ready"
+    assert len(press.driver.sheets) == 10
+    assert press.shop.alerts() == set()
+
+
+def test_what_a_printer_says_of_its_paper_is_told_also_when_it_is_not_ready(press: Press) -> None:
+    press.driver.condition = PrinterStatus(PrinterState.PAPER_OUT, "put paper in", paper_low=True)
+    press.receipt("r-1")
+    press.drain()
+    assert (press.printer()["state"], press.printer()["paper_low"]) == ("paper-out", True)
 
 
 def test_each_attempt_has_a_marker_of_its_own(press: Press) -> None:

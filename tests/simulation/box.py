@@ -294,6 +294,7 @@ class Box:
             driver=self.printer,
             sheet=_sheet,
             commit=partial(self._commit, self._runs),
+            clock=lambda: self._schedule.now_ms / 1000,
             entropy=self._chance.randrange,
         )
         self._spool.begin()

@@ -58,7 +58,7 @@ class Printer:
 
     def send(self, job: bytes, marker: bytes, *, began: Callable[[], None]) -> Printed:
         if self._trouble is not None:
-            raise NotReady(self._trouble, str(self._trouble))
+            raise NotReady(self.status())
         began()
         losses = self._losses
         is_out = False
