@@ -1,7 +1,6 @@
 """The thread that takes the coordinator's turns: it stops at once, and outlives a disk that is full."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
@@ -17,13 +16,6 @@ from appliance.ledger.pruning import MONTH_MS
 from appliance.ledger.writer import ANNOUNCED_AHEAD_MS, KEEP_TIME_MS
 from tests.shop import Shop, message, operation, rows
 from tests.waiting import wait_until
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    shop = Shop(tmp_path)
-    yield shop
-    shop.stop()
 
 
 def _turns(shop: Shop) -> Turns:

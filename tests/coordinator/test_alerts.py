@@ -1,7 +1,6 @@
 """What a person is told: raised while its cause lasts, retained as long, and gone when somebody has seen it."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,13 +15,6 @@ from tests.coordinator.devices import BARE, Device, line
 from tests.shop import RESERVE_MS, Shop, rows
 
 MINUTE_MS = 60_000
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    shop = Shop(tmp_path)
-    yield shop
-    shop.stop()
 
 
 def _alert(shop: Shop, kind: str, subject: str = "milk") -> dict[str, Any] | None:

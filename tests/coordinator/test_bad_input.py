@@ -1,7 +1,5 @@
 """What is bad is answered, kept, and never in the way: the contract's "A bad message never blocks its device"."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,13 +11,6 @@ from tests.shop import EPOCH, Shop, message, operation, rows, tag
 
 RECEIPT = {"type": "receipt", "receipt": "r-1", "kind": "sale", "status": "paid", "lines": [{"sku": "A", "qty": "1"}]}
 BARE = {"sku": ..., "qty": ..., "reason": ...}
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    shop = Shop(tmp_path)
-    yield shop
-    shop.stop()
 
 
 def _quarantine(shop: Shop) -> list[tuple[Any, ...]]:

@@ -1,8 +1,6 @@
 """Receipts that stay open and are carried from device to device: what they reserve, and where they end."""
 
-from collections.abc import Iterator
 from itertools import permutations
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +8,6 @@ import pytest
 from appliance.coordinator import EXPIRY_LOOK_MS
 from tests.coordinator.devices import Device, line
 from tests.shop import EPOCH, RESERVE_MS, Shop, rows
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    shop = Shop(tmp_path)
-    yield shop
-    shop.stop()
 
 
 def _balance(shop: Shop, sku: str = "milk") -> tuple[str, str, str]:

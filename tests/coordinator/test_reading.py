@@ -1,20 +1,11 @@
 """What readers are told: the change feed, pages of queries, the rewritten projection, and runs that end."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
 from tests.shop import Shop, message, operation
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    shop = Shop(tmp_path)
-    yield shop
-    shop.stop()
 
 
 def _sell(shop: Shop, count: int, *, first: int = 1) -> None:

@@ -1,22 +1,11 @@
 """Identity, order, refusal and forks, through the real coordinator and ledger: the contract's "Operations"."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import orjson
-import pytest
 
 from appliance.contract.delivery import Channel
 from tests.shop import EPOCH, Shop, message, operation, tag
 
 OTHER = "epoch-of-the-test-0002"
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    shop = Shop(tmp_path)
-    yield shop
-    shop.stop()
 
 
 def test_sale_is_acked_and_on_its_balance(shop: Shop) -> None:

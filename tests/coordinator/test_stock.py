@@ -1,22 +1,12 @@
 """Movements, items and paid receipts, from the message to the balance."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
-import pytest
 
 from tests.shop import Shop, message, operation, tag
 
 BARE = {"sku": ..., "qty": ..., "reason": ...}
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    shop = Shop(tmp_path)
-    yield shop
-    shop.stop()
 
 
 def _receipt(seq: int, *lines: dict[str, Any], **fields: Any) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What is pruned is summed up: no balance changes, no resend counts twice, and what cannot be told any more is said."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,13 +15,6 @@ from tests.ledger.test_backup import sell
 from tests.shop import Shop, message, operation, rows, tag
 
 MINUTE_MS = 60_000
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    shop = Shop(tmp_path)
-    yield shop
-    shop.stop()
 
 
 def prune(shop: Shop, keep_months: int = 1) -> int:

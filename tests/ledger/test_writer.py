@@ -1,7 +1,6 @@
 """The ledger's promises: durable pragmas, one commit for a turn, shop time that never goes back, and clear refusals."""
 
 import os
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,13 +11,6 @@ from appliance.ledger.database import FILE_NAME, DiskFault, LedgerError, open_da
 from appliance.ledger.reader import Reader
 from appliance.ledger.writer import ANNOUNCED_AHEAD_MS, Moment, Writer
 from tests.shop import Shop, message, operation, rows
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    shop = Shop(tmp_path)
-    yield shop
-    shop.stop()
 
 
 def _writer(directory: Path) -> Writer:
