@@ -1,4 +1,4 @@
-"""Small files of the data directory, written so that a power cut leaves the old one or the new one, whole."""
+"""What a power cut must leave whole: small files of the data directory, and the names of new ones."""
 
 import os
 from pathlib import Path
@@ -18,8 +18,13 @@ def replace(path: Path, content: bytes) -> None:
     finally:
         os.close(handle)
     beside.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Make a file's content durable, or a directory's names: without it a cut brought back an old journal."""
+    handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(directory)
+        os.fsync(handle)
     finally:
-        os.close(directory)
+        os.close(handle)

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import apsw
 
-from appliance.ledger.database import DISK_FAULTS, FILE_NAME, DiskFault, LedgerError, open_database, sync
+from appliance import durable
+from appliance.ledger.database import DISK_FAULTS, FILE_NAME, DiskFault, LedgerError, open_database
 from appliance.ledger.verify import Told, Violation, quiet, verify_file
 
 _PAGES = 256
@@ -137,10 +138,10 @@ def _make(
     _copy(ledger, part, told)
     _complete(part, carried, made_ms, version)
     verify_file(part, told)
-    sync(part)
+    durable.sync(part)
     _write_digest(target, _digest(part, told))
     part.rename(target)
-    sync(target.parent)
+    durable.sync(target.parent)
 
 
 def _copy(ledger: Path, part: Path, told: Told) -> None:
@@ -186,7 +187,7 @@ def _write_digest(target: Path, digest: str) -> None:
     """As `sha256sum -c` reads it."""
     path = _digest_path(target)
     path.write_text(f"{digest}  {target.name}\n", encoding="utf-8")
-    sync(path)
+    durable.sync(path)
 
 
 def _digest_path(target: Path) -> Path:

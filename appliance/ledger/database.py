@@ -5,13 +5,14 @@ WAL-reset corruption of 3.7.0 to 3.51.2, and a database file whose directory ent
 Every connection comes from here, so a test can put a disk of its own (an apsw VFS) under the real code.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 import apsw
+
+from appliance import durable
 
 FILE_NAME = "ledger.db"
 _OLDEST_SQLITE = 3051003
@@ -62,7 +63,7 @@ def open_database(path: Path, *, writable: bool, vfs: str | None = None) -> apsw
         raise DiskFault(f"{path}: {error}: make room on the disk, or replace it") from error
     if writable:
         # At every start, for the one that made the file may have died before it got here.
-        sync(path.parent)
+        durable.sync(path.parent)
     return connection
 
 
@@ -113,15 +114,6 @@ def _migrate(connection: apsw.Connection, path: Path) -> None:
         for step in steps:
             connection.execute(step)
         connection.pragma("user_version", version + len(steps))
-
-
-def sync(path: Path) -> None:
-    """Make a file's content durable, or a directory's names: without it a cut brought back an old journal."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def tag_to_integer(tag: str | None) -> int | None:

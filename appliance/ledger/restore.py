@@ -15,6 +15,7 @@ from pathlib import Path
 
 import apsw
 
+from appliance import durable
 from appliance.contract.messages import Covered
 from appliance.ledger.backup import Backup, BackupError, check_digest, read_backup
 from appliance.ledger.coverage import forgotten, stand
@@ -25,7 +26,6 @@ from appliance.ledger.database import (
     DiskFault,
     LedgerError,
     open_database,
-    sync,
     transaction,
 )
 from appliance.ledger.history import Sql
@@ -75,9 +75,9 @@ def restore_backup(
         verify_file(part, told)
         aside = _put_aside(ledger, [*files], directory / f"replaced-{now}") if ledger.exists() else None
         for name, content in files.items():
-            _write(directory / name, content)
+            durable.replace(directory / name, content)
         part.replace(ledger)
-        sync(directory)
+        durable.sync(directory)
     except Violation as error:
         raise BackupError(f"{source} contradicts itself: {error}: take another backup") from error
     except LedgerError as error:
@@ -149,7 +149,7 @@ def _make_ledger(part: Path, carried: Collection[str], told: Iterable[Covered]) 
             connection.execute("DROP TABLE backup")
             connection.execute("DROP TABLE carried")
         connection.pragma("wal_checkpoint(truncate)")
-    sync(part)
+    durable.sync(part)
     return {name: content for name, content in found if name in carried}
 
 
@@ -165,18 +165,8 @@ def _put_aside(ledger: Path, names: list[str], aside: Path) -> Path:
     for name in (FILE_NAME, *(FILE_NAME + end for end in _SIDE_FILES), *names):
         if (directory / name).exists():
             os.link(directory / name, aside / name)
-    sync(aside)
-    sync(directory)
+    durable.sync(aside)
+    durable.sync(directory)
     for end in _SIDE_FILES:  # Another ledger's log must never be read into the restored one.
         (directory / (FILE_NAME + end)).unlink(missing_ok=True)
     return aside
-
-
-def _write(path: Path, content: bytes) -> None:
-    beside = path.with_name(f"{path.name}.new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)

@@ -20,6 +20,7 @@ from typing import Protocol, cast
 import apsw
 import orjson
 
+from appliance import durable
 from appliance.contract.limits import PARENTS_MAX
 from appliance.contract.messages import Ack, Refusal
 from appliance.till.shoptime import Heard
@@ -395,7 +396,7 @@ class Outbox:
                     (device, epoch, heard.run, heard.rev, heard.shop_ms, heard.now_ms),
                 )
                 self._db.pragma("user_version", _SCHEMA_VERSION)
-            _sync_directory(path.parent)
+            durable.sync(path.parent)
         elif version in _MIGRATIONS:
             with self._db:
                 for older in range(version, _SCHEMA_VERSION):
@@ -421,12 +422,3 @@ def _open(path: Path) -> apsw.Connection:
         db.close()
         raise OutboxError(f"{path} is in use: only one till may send from it; end the other one") from None
     return db
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make a new file's name as durable as its contents."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
