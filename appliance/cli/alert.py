@@ -2,14 +2,13 @@
 
 from typing import Annotated
 
-import orjson
 import typer
 from rich.table import Table
 
 from appliance.cli import asking
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import NOT_FOUND, Failure
-from appliance.cli.screen import legible, local, screen
+from appliance.cli.screen import legible, local, print_json, screen
 from appliance.control import Rows
 from appliance.ledger import report
 from appliance.ledger.reader import Reader
@@ -22,8 +21,7 @@ def show(as_json: AsJson = False, config: Config = None) -> None:
     """Show the active alerts."""
     found = list(asking.rows(settings_from(config).data_dir, "alerts", report.alerts))
     if as_json:
-        for row in found:
-            print(orjson.dumps(row).decode())
+        print_json(*found)
         return
     if not found:
         print("there is no active alert")

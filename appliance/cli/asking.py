@@ -20,6 +20,14 @@ def rows(directory: Path, do: str, from_ledger: Callable[[Reader], Rows], **want
         raise Failure(str(error)) from error
 
 
+def running(directory: Path, do: str, **wanted: Any) -> list[dict[str, Any]]:
+    """Return what the running coordinator answers to `do`, which nobody else may do or know. Raises Failure."""
+    try:
+        return list(ask(directory, do, **wanted))
+    except (NotRunning, ControlError) as error:
+        raise Failure(str(error)) from error
+
+
 def _offline(directory: Path, from_ledger: Callable[[Reader], Rows]) -> Rows:
     try:
         reader = Reader(directory)

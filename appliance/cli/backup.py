@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 from rich.console import Console
 from rich.filesize import decimal
@@ -21,7 +20,7 @@ from appliance.app.ownership import own
 from appliance.app.refusal import CannotStart
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import NOT_FOUND, Failure
-from appliance.cli.screen import legible, local, screen
+from appliance.cli.screen import legible, local, print_json, screen
 from appliance.ledger.backup import Backup, BackupError, make_backup, read_backup
 from appliance.ledger.database import LedgerError
 from appliance.ledger.medium import Medium
@@ -54,7 +53,7 @@ def make(
     except (BackupError, LedgerError) as error:
         raise Failure(str(error)) from error
     if as_json:
-        print(orjson.dumps(_row(backup)).decode())
+        print_json(_row(backup))
     else:
         print(f"made and checked: {file}, revision {backup.rev}, {decimal(backup.size_bytes)}")
 
@@ -82,7 +81,7 @@ def show(as_json: AsJson = False, config: Config = None) -> None:
             made = local(rfc3339(backup.made_ms))
             table.add_row(legible(str(path)), made, str(backup.rev), decimal(backup.size_bytes))
         if as_json:
-            print(orjson.dumps(row).decode())
+            print_json(row)
     if not as_json:
         screen().print(table)
 
@@ -113,7 +112,7 @@ def restore(
             raise Failure(str(error)) from error
     if as_json:
         aside = None if restored.aside is None else str(restored.aside)
-        print(orjson.dumps({**_row(restored.backup), "aside": aside, "warning": restored.warning}).decode())
+        print_json({**_row(restored.backup), "aside": aside, "warning": restored.warning})
     else:
         _tell(restored)
 

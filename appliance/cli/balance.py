@@ -2,14 +2,13 @@
 
 from typing import Annotated
 
-import orjson
 import typer
 from rich.table import Table
 
 from appliance.cli import asking
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import NOT_FOUND, Failure
-from appliance.cli.screen import legible, local, screen
+from appliance.cli.screen import legible, local, print_json, screen
 from appliance.ledger import report
 
 _NEVER_COUNTED = "* never received or counted: nobody has told yet how much there was at first"
@@ -29,8 +28,7 @@ def balance(
     if sku is not None and not found:
         raise Failure(f"no operation has named the SKU {sku!r}", NOT_FOUND)
     if as_json:
-        for row in found:
-            print(orjson.dumps(row).decode())
+        print_json(*found)
         return
     table = Table(box=None)
     table.add_column("SKU", overflow="fold")

@@ -9,17 +9,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, BinaryIO
 
-import orjson
 import typer
 from rich.table import Table
 
+from appliance.cli import asking
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import NOT_FOUND, Failure
-from appliance.cli.screen import local, screen
+from appliance.cli.screen import local, print_json, screen
 from appliance.contract.slip import parse_slip
-from appliance.control import ControlError, NotRunning, ask
 from appliance.printing import png, qr, text
 from appliance.printing.layout.blocks import Code, Cut
 from appliance.printing.layout.sheet import Paper
@@ -55,7 +54,7 @@ def slip(device: Device, png_file: Picture = None, as_json: AsJson = False, conf
 def remove(device: Device, config: Config = None) -> None:
     """Take a device's token from it, and cut it off at once."""
     settings = settings_from(config)
-    if not _asked(settings, "device-remove", device=device):
+    if not asking.running(settings.data_dir, "device-remove", device=device):
         raise _unknown(device)
     print(f"{device} is removed, and cut off")
     if not settings.devices.tokens_only:
@@ -65,10 +64,9 @@ def remove(device: Device, config: Config = None) -> None:
 @app.command("list")
 def show(as_json: AsJson = False, config: Config = None) -> None:
     """Show the devices that have a token."""
-    found = _asked(settings_from(config), "devices")
+    found = asking.running(settings_from(config).data_dir, "devices")
     if as_json:
-        for row in found:
-            print(orjson.dumps(row).decode())
+        print_json(*found)
         return
     table = Table("device", "since", box=None)
     for row in found:
@@ -82,7 +80,7 @@ def certificate(config: Config = None) -> None:
 
     Example: stock-coordinator device certificate > box.pem
     """
-    [row] = _asked(settings_from(config), "certificate")
+    [row] = asking.running(settings_from(config).data_dir, "certificate")
     print(row["pem"], end="")
 
 
@@ -90,7 +88,7 @@ def _enrol(do: str, device: str, png_file: Path | None, as_json: bool, config: P
     settings = settings_from(config)
     language = _language(settings)  # Before the box is asked: a slip that cannot be shown is lost.
     with _picture_at(png_file) as picture:
-        rows = _asked(settings, do, device=device)
+        rows = asking.running(settings.data_dir, do, device=device)
         if not rows:
             raise _unknown(device)
         url = rows[0]["slip"]
@@ -100,7 +98,7 @@ def _enrol(do: str, device: str, png_file: Path | None, as_json: bool, config: P
     if picture is not None:
         print(f"{device}'s slip is in {png_file}: remove it when the device is connected")
     elif as_json:
-        print(orjson.dumps(rows[0]).decode())
+        print_json(rows[0])
     else:
         print(qr.in_terminal(url, has_colours=sys.stdout.isatty()))
         # The code is above: it has no place among rows of text.
@@ -129,14 +127,6 @@ def _language(settings: Settings) -> Language:
     try:
         return load_template(settings.precheck.template, _PAPER).language
     except WrongTemplate as error:
-        raise Failure(str(error)) from error
-
-
-def _asked(settings: Settings, do: str, **wanted: Any) -> list[dict[str, Any]]:
-    """Ask the running coordinator, which alone changes who may come in."""
-    try:
-        return list(ask(settings.data_dir, do, **wanted))
-    except (NotRunning, ControlError) as error:
         raise Failure(str(error)) from error
 
 

@@ -9,14 +9,13 @@ from decimal import Decimal
 from itertools import groupby, pairwise
 from typing import Annotated, Any
 
-import orjson
 import typer
 from rich.table import Table
 
 from appliance.cli import asking
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import NOT_FOUND, Failure
-from appliance.cli.screen import legible, local, screen
+from appliance.cli.screen import legible, local, print_json, screen
 from appliance.ledger import report
 from appliance.stock.quantity import format_qty
 
@@ -57,8 +56,7 @@ def explain(
     if not rows:
         raise Failure(f"no operation has named the SKU {sku!r}", NOT_FOUND)
     if as_json:
-        for row in rows:
-            print(orjson.dumps(row).decode())
+        print_json(*rows)
         return
     console = screen()
     console.print(_table(rows))

@@ -1,12 +1,11 @@
 """`printer`: what is printed, and what became of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 from rich.table import Table
 
@@ -14,9 +13,8 @@ from appliance.app.printers import shop_on_paper
 from appliance.cli import asking, printer_setup
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import Failure
-from appliance.cli.screen import legible, screen
+from appliance.cli.screen import legible, print_json, screen
 from appliance.contract.limits import SEQ_MAX
-from appliance.control import ControlError, NotRunning, ask
 from appliance.ledger import report
 from appliance.printing import png, text
 from appliance.printing.layout.precheck import precheck
@@ -81,7 +79,7 @@ Job = Annotated[int, typer.Argument(min=1, max=SEQ_MAX, help="The job's number, 
 @app.command("list")
 def list_printers(as_json: AsJson = False, config: Config = None) -> None:
     """Show the printers, how they are, and how long their queues are."""
-    _show(_asked(config, "printers"), as_json)
+    _show(asking.running(settings_from(config).data_dir, "printers"), as_json)
 
 
 @app.command()
@@ -103,13 +101,13 @@ def retry(
 
     With --on also one that waits, so that no guest waits for a printer that is broken or gone.
     """
-    list(_asked(config, "print-retry", job=job, on=on))
+    asking.running(settings_from(config).data_dir, "print-retry", job=job, on=on)
 
 
 @app.command()
 def cancel(job: Job, config: Config = None) -> None:
     """Do not print a sheet that waits, or was skipped or given up; one in doubt is seen to by that."""
-    list(_asked(config, "print-cancel", job=job))
+    asking.running(settings_from(config).data_dir, "print-cancel", job=job)
 
 
 @app.command("test")
@@ -117,22 +115,13 @@ def print_test_page(
     printer: Annotated[str, typer.Argument(help="The printer's name.")] = "main", config: Config = None
 ) -> None:
     """Print a made-up pre-check that says so, through the queue like any other."""
-    list(_asked(config, "print-test", printer=printer))
+    asking.running(settings_from(config).data_dir, "print-test", printer=printer)
 
 
-def _asked(config: Path | None, do: str, **wanted: Any) -> Iterator[dict[str, Any]]:
-    """Ask the running coordinator, which alone knows its printers and may change their queues."""
-    try:
-        yield from ask(settings_from(config).data_dir, do, **wanted)
-    except (NotRunning, ControlError) as error:
-        raise Failure(str(error)) from error
-
-
-def _show(rows: Iterator[dict[str, Any]], as_json: bool) -> None:
+def _show(rows: Iterable[dict[str, Any]], as_json: bool) -> None:
     found = list(rows)
     if as_json:
-        for row in found:
-            print(orjson.dumps(row).decode())
+        print_json(*found)
         return
     if not found:
         return

@@ -1,7 +1,10 @@
 """Where the commands write for a person: a terminal, or a pipe."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
+import orjson
 from rich.console import Console
 
 _PIPED_WIDTH = 100_000
@@ -14,6 +17,12 @@ def screen() -> Console:
     if not console.is_terminal:
         console.width = _PIPED_WIDTH
     return console
+
+
+def print_json(*rows: Mapping[str, Any]) -> None:
+    """Print each row as a line of JSON, for scripts."""
+    for row in rows:
+        print(orjson.dumps(row).decode())
 
 
 def legible(text: str) -> str:

@@ -1,12 +1,11 @@
 """`status`: whether the box runs, and how much its ledger holds."""
 
-import orjson
 from rich.filesize import decimal
 from rich.table import Table
 
 from appliance.cli import asking
 from appliance.cli.config import AsJson, Config, settings_from
-from appliance.cli.screen import screen
+from appliance.cli.screen import print_json, screen
 from appliance.control import Rows
 from appliance.ledger import report
 from appliance.ledger.reader import Reader
@@ -21,7 +20,7 @@ def status(as_json: AsJson = False, config: Config = None) -> None:
 
     [row] = asking.rows(settings.data_dir, "status", stopped)
     if as_json:
-        print(orjson.dumps(row).decode())
+        print_json(row)
         return
     row["size"] = decimal(row.pop("size_bytes"))
     table = Table(box=None, show_header=False)

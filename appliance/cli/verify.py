@@ -2,12 +2,12 @@
 
 from dataclasses import asdict
 
-import orjson
 from rich.console import Console
 from rich.progress import Progress
 
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import Failure
+from appliance.cli.screen import print_json
 from appliance.ledger.database import LedgerError
 from appliance.ledger.verify import Verified, Violation
 from appliance.ledger.verify import verify as verify_ledger
@@ -33,9 +33,12 @@ def verify(as_json: AsJson = False, config: Config = None) -> None:
             raise Failure(str(error)) from error
         except Violation as violation:
             if as_json:
-                print(orjson.dumps(_violated(violation)).decode())
+                print_json(_violated(violation))
             raise Failure(f"the ledger contradicts itself: {violation}") from violation
-    print(orjson.dumps({"verified": True, **asdict(verified)}).decode() if as_json else _summary(verified))
+    if as_json:
+        print_json({"verified": True, **asdict(verified)})
+    else:
+        print(_summary(verified))
 
 
 def _summary(verified: Verified) -> str:
