@@ -272,19 +272,21 @@ def _with_speed(wizard: _Wizard, url: str) -> str:
     address = parse_url(url)
     if not isinstance(address, SerialLine) or "baud=" in url:
         return url
+
+    def at(baud: int) -> str:
+        return f"{url}{'&' if '?' in url else '?'}baud={baud}"
+
     for baud in dict.fromkeys((address.baud, *reversed(BAUDS))):
-        spoken = f"{url}{'&' if '?' in url else '?'}baud={baud}"
-        trial = _opened(spoken)
+        trial = _opened(at(baud))
         try:
             if trial.status() is not None:
-                return spoken
+                return at(baud)
         except Lost as error:
             raise Failure(f"{url}: {error}: mend that, and begin again") from error
         finally:
             trial.close()
     wizard.say("The printer does not say how it is. The speed of its line is on its self-test.")
-    baud = wizard.number("How many baud?", "--url …?baud=9600", sorted(BAUDS), address.baud)
-    return f"{url}{'&' if '?' in url else '?'}baud={baud}"
+    return at(wizard.number("How many baud?", "--url …?baud=9600", sorted(BAUDS), address.baud))
 
 
 def _opened(url: str) -> Trial:

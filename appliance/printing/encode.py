@@ -37,7 +37,7 @@ def encode(blocks: Iterable[Block], paper: Paper, *, model: str = DEFAULT_MODEL,
     """
     known = find_model(model)
     known.check_width(paper)
-    written = [LEAVE_CHINESE, INITIALISE, _select(known.table(paper.code_page) if table is None else table)]
+    written = [LEAVE_CHINESE, INITIALISE, select_table(known.table(paper.code_page) if table is None else table)]
     bold, size = False, Size.NORMAL
     for element in set_in_rows(blocks, paper):
         match element:
@@ -57,7 +57,8 @@ def encode(blocks: Iterable[Block], paper: Paper, *, model: str = DEFAULT_MODEL,
     return b"".join(written)
 
 
-def _select(table: int) -> bytes:
+def select_table(table: int) -> bytes:
+    """Return the command that selects a code page by its number (ESC t)."""
     return b"\x1bt" + bytes([table])
 
 

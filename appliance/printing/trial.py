@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from appliance.printing.commands import COMMAND_BYTES_MAX, HEADER_BYTES_MAX
 from appliance.printing.conversation import Conversation
-from appliance.printing.encode import INITIALISE, LEAVE_CHINESE, cut
+from appliance.printing.encode import INITIALISE, LEAVE_CHINESE, cut, select_table
 from appliance.printing.models import Model
 from appliance.printing.status import FENCE, PrinterStatus, marking
 from appliance.printing.transport.port import Transport
@@ -101,7 +101,7 @@ class Trial:
 
 def _lines(tables: Iterable[tuple[str, int]]) -> Iterable[bytes]:
     for number, (page, table) in enumerate(tables, 1):
-        yield b"\x1bt" + bytes([table]) + f"{number:2}: {SAMPLE}\n".encode(page)
+        yield select_table(table) + f"{number:2}: {SAMPLE}\n".encode(page)
 
 
 def _ruler(columns: int) -> bytes:
