@@ -58,3 +58,8 @@ class ShopClock:
 
     def is_synchronised(self) -> bool:
         return is_synchronised()
+
+    def told_ms(self, shop_ms: int) -> int | None:
+        """Return what the wall clock shows at a moment of shop time, for paper; None while it may be wrong."""
+        now_ms = synchronised_wall_ms()
+        return None if now_ms is None else now_ms - (self.shop_ms() - shop_ms)

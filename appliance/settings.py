@@ -10,6 +10,7 @@ import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, get_args
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -187,6 +188,7 @@ class Settings(BaseSettings):
     shop_name: str = Field(default="", max_length=100, description="the shop's name on paper, at most 100 characters")
     shop_inn: str = Field(default="", pattern=r"^(\d{10}|\d{12})?$", description="the shop's INN, 10 or 12 digits")
     shop_address: str = Field(default="", max_length=200, description="the address on paper, at most 200 characters")
+    time_zone: ZoneInfo | None = Field(default=None, description="a time zone by its IANA name, as Europe/Moscow")
     password: SecretStr | None = Field(default=None, description="the password that the shop's tills log in with")
     data_dir: Path = Field(default=Path("/var/lib/stock-coordinator"), description="the ledger's directory")
     broker: BrokerSettings = BrokerSettings()

@@ -77,6 +77,7 @@ def test_plain_listener_is_on_loopback_only(tmp_path: Path) -> None:
         ({"STOCK_BROKER__PORT": "abc"}, ("STOCK_BROKER__PORT", "'abc'", "1 to 65535")),
         ({"STOCK_BROKER__PORT": "70000"}, ("STOCK_BROKER__PORT", "70000", "1 to 65535")),
         ({"STOCK_SHOP": "my shop"}, ("STOCK_SHOP", "'my shop'", "A-Z")),
+        ({"STOCK_TIME_ZONE": "MSK"}, ("STOCK_TIME_ZONE", "'MSK'", "Europe/Moscow")),
         ({"STOCK_BROKER__MODE": "cloud"}, ("STOCK_BROKER__MODE", "'cloud'", "embedded")),
         ({"STOCK_BROKER__MODE": "external"}, ("STOCK_BROKER__USER", "STOCK_BROKER__PASSWORD")),
         ({"STOCK_BROKER__PLAIN": "wan"}, ("STOCK_BROKER__PLAIN", "'wan'", "loopback")),

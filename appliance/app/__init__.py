@@ -130,7 +130,7 @@ async def serve(
         )
         turns = Turns(coordinator, writer, clock, keep_months=settings.ledger.keep_months)
         answers = Answerer(coordinator)
-        printers = [Printer(name, printer, settings, coordinator, read()) for name, printer in in_force.items()]
+        printers = [Printer(name, printer, settings, coordinator, read(), clock) for name, printer in in_force.items()]
         backups = _backups(settings, command, coordinator, read, clock)
         commands = handlers(read(), settings, run, coordinator, clock, printers, backups) | device_commands
         control = ControlServer(directory, commands)

@@ -14,6 +14,7 @@ from functools import partial
 from appliance.app.orders import NotCommitted, committed
 from appliance.app.refusal import CannotStart
 from appliance.app.setups import printers_in_force
+from appliance.clock import ShopClock
 from appliance.contract.paper import PaperChange
 from appliance.coordinator import Coordinator
 from appliance.ledger.reader import Reader
@@ -52,13 +53,20 @@ class Printer:
     """The thread of one printer: it calls the spool's step, and waits until there is something to do."""
 
     def __init__(
-        self, name: str, printer: PrinterSettings, settings: Settings, coordinator: Coordinator, reader: Reader
+        self,
+        name: str,
+        printer: PrinterSettings,
+        settings: Settings,
+        coordinator: Coordinator,
+        reader: Reader,
+        clock: ShopClock,
     ) -> None:
         """Raises CannotStart when the printer cannot be as it is set up."""
         self.name = name
         self._settings = settings
         self._coordinator = coordinator
         self._reader = reader
+        self._clock = clock
         self._has_jobs = coordinator.has_jobs[name]
         self._stop_at_s: float | None = None
         self._held_until_s = 0.0
@@ -93,7 +101,15 @@ class Printer:
             name,
             jobs=self._reader.jobs,
             driver=driver,
-            sheet=Sheets(shop_on_paper(settings), paper, template, printer.profile, printer.table).sheet,
+            sheet=Sheets(
+                shop_on_paper(settings),
+                paper,
+                template,
+                printer.profile,
+                printer.table,
+                settings.time_zone,
+                self._clock.told_ms,
+            ).sheet,
             commit=self._commit,
             clock=time.monotonic,
             entropy=secrets.randbelow,

@@ -105,10 +105,14 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What is on a job's sheet. device: whose receipt it is. operation: None for a test page."""
+    """What is on a job's sheet. device: whose receipt it is. operation: None for a test page.
+
+    happened_ms: the shop time of the operation.
+    """
 
     device: str
     operation: Mapping[str, Any] | None
+    happened_ms: int = 0
     before: Before | None = None
 
 

@@ -6,6 +6,7 @@ which says so on its head.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -360,23 +361,24 @@ class JobReader:
     def material(self, job: int) -> Material:
         """Return what is on a job's sheet."""
         row = self._sql(
-            "SELECT device.name, operation, print_job.receipt, printer, revision FROM print_job "
+            "SELECT device.name, operation, shop_ms, print_job.receipt, printer, revision FROM print_job "
             "JOIN txn USING (revision) JOIN epoch ON epoch.id = txn.epoch JOIN device ON device.id = epoch.device "
             "JOIN body USING (revision) WHERE print_job.id = ?",
             (job,),
         ).get
         if row is None:
             return Material("", None)
-        device, operation, receipt, printer, rev = row
+        device, operation, happened_ms, receipt, printer, rev = row
+        shown = Material(device, orjson.loads(operation), happened_ms)
         before = self._sql(
             f"{_SHOWN} AND id < ? AND revision <> ? ORDER BY id DESC LIMIT 1", (receipt, printer, job, rev)
         ).get
         if before is None:
-            return Material(device, orjson.loads(operation))
+            return shown
         _, former, skus, state = before
         # Of what was in doubt and is not repeated nobody knows whether it came out.
         is_doubtful = state in (JobState.DOUBTFUL, JobState.CANCELLED)
-        return Material(device, orjson.loads(operation), Before(orjson.loads(former), _skus(skus), is_doubtful))
+        return replace(shown, before=Before(orjson.loads(former), _skus(skus), is_doubtful))
 
     def queue(self) -> Iterator[Job]:
         """Walk what a person may have to do with: what waits, what is doubtful without a copy, what was skipped."""

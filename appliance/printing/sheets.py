@@ -4,8 +4,9 @@ The operation comes from the ledger as the till said it; the job says which of i
 and what the sheet says of itself. A station's sheet is an order for a cook: its lines are a part, and it has no sums.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from appliance.contract.paper import COPY, Job, Material
@@ -21,13 +22,19 @@ from appliance.stock.operation import Status
 
 @dataclass(frozen=True, slots=True)
 class Sheets:
-    """Makes the sheets of one printer. model, table: as `encode` has them."""
+    """Makes the sheets of one printer. model, table: as `encode` has them.
+
+    zone: whose time a sheet says; None is the till's own, and for what has none of the till's the box's.
+    wall_ms: what the box's clock showed at a moment of shop time, None while it may be wrong.
+    """
 
     shop: Shop
     paper: Paper
     template: Template
     model: str = DEFAULT_MODEL
     table: int | None = None
+    zone: tzinfo | None = None
+    wall_ms: Callable[[int], int | None] = lambda shop_ms: None
 
     def sheet(self, job: Job, material: Material) -> bytes:
         """Return the bytes of a job, without its marker."""
@@ -51,8 +58,27 @@ class Sheets:
             headings=tuple(headings),
             before=before.operation if before else None,
         )
-        whole = replace(whole, before=_of(whole.before, before.skus if before else None))
+        whole = replace(
+            whole,
+            at=self._at(whole.at, material.happened_ms),
+            before=_of(whole.before, before.skus if before else None),
+        )
         return whole if job.skus is None else order(whole, job.skus)
+
+    def _at(self, said: str, happened_ms: int) -> str:
+        """Return when it happened: as the till said, else by the box's clock; "" where nobody knows it."""
+        if said and self.zone is None:
+            return said
+        if said:
+            moment = datetime.fromisoformat(said)
+        elif (wall_ms := self.wall_ms(happened_ms)) is not None:
+            moment = datetime.fromtimestamp(wall_ms // 1000, UTC)
+        else:
+            return ""
+        try:
+            return moment.astimezone(self.zone).isoformat()
+        except OverflowError:
+            return said  # In another zone it would be before the first year, or after the last.
 
 
 def order(whole: PreCheck, skus: tuple[str, ...]) -> PreCheck:

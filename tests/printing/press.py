@@ -6,6 +6,7 @@ of the process is left but the disk.
 
 import math
 from collections.abc import Callable, Iterator
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +69,19 @@ class Scripted:
 
 
 class Press:
-    """rules: of the shop. driver: makes a printer's driver, anew in every run."""
+    """rules: of the shop. driver: makes a printer's driver, anew in every run. zone, wall_ms: as `Sheets` has them."""
 
     def __init__(
-        self, directory: Path, printing: PrintRules | None = None, driver: Callable[[str], Printing] | None = None
+        self,
+        directory: Path,
+        printing: PrintRules | None = None,
+        driver: Callable[[str], Printing] | None = None,
+        zone: tzinfo | None = None,
+        wall_ms: Callable[[int], int | None] = lambda shop_ms: None,
     ) -> None:
         self.shop = Shop(directory, printing=printing or rules())
         self.drivers: dict[str, Scripted] = {}
+        self._zone, self._wall_ms = zone, wall_ms
         self._driver = driver or (lambda name: self.drivers[name])
         self._seqs: dict[str, int] = {}
         self.crash_on: Callable[[PaperChange, bool], bool] = lambda change, is_committed: False
@@ -91,7 +98,7 @@ class Press:
         self.shop.coordinator.install_printers()
         self.shop.coordinator.turn()
         paper = Paper(48)
-        sheets = Sheets(Seller("Кафе"), paper, load_template(None, paper))
+        sheets = Sheets(Seller("Кафе"), paper, load_template(None, paper), zone=self._zone, wall_ms=self._wall_ms)
         self.spools = {
             name: Spool(
                 name,

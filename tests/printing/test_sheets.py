@@ -1,7 +1,9 @@
 """Which sheets come out of a receipt, and what they say: over the real coordinator, ledger and spool."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -24,6 +26,35 @@ def test_an_edited_receipt_shows_what_changed(press: Press) -> None:
     press.drain()
     assert [list(words(sheet)) for sheet in press.driver.sheets] == [[], ["ИЗМЕНЁН"]], "an older edit says nothing"
     assert "было 2, стало 3" in press.driver.sheets[1]
+
+
+@pytest.mark.parametrize(
+    ("zone", "said", "shown"),
+    [
+        (None, "2026-11-24T10:00:01+03:00", "24.11.2026 10:00"),
+        (None, "2026-11-24T07:00:01Z", "24.11.2026 07:00"),
+        (ZoneInfo("Asia/Yekaterinburg"), "2026-11-24T07:00:01Z", "24.11.2026 12:00"),
+        (ZoneInfo("Asia/Yekaterinburg"), None, "24.11.2026 12:20"),
+        (ZoneInfo("Asia/Yekaterinburg"), "9999-12-31T23:59:59-12:00", "31.12.9999 23:59"),
+    ],
+)
+def test_a_sheet_says_the_tills_time_or_the_shops(
+    tmp_path: Path, zone: ZoneInfo | None, said: str | None, shown: str
+) -> None:
+    began = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
+    press = Press(tmp_path, zone=zone, wall_ms=lambda shop_ms: int(began.timestamp()) * 1000 + shop_ms)
+    press.shop.clock.now_ms = 20 * MINUTE_MS
+    press.receipt("r-1", line("A"), **{} if said is None else {"at": said})
+    press.shop.clock.now_ms += 5 * MINUTE_MS
+    press.drain()
+    assert [row.split("Дата:")[1].strip() for row in press.driver.sheets[0].splitlines() if "Дата" in row] == [shown]
+    press.stop()
+
+
+def test_a_sheet_of_a_till_without_a_clock_says_no_time_while_the_boxs_may_be_wrong(press: Press) -> None:
+    press.receipt("r-1", line("A"))
+    press.drain()
+    assert "Дата" not in press.driver.sheets[0]
 
 
 def test_what_was_entered_without_paper_comes_out_when_the_waiter_asks_for_it(press: Press) -> None:
