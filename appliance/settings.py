@@ -7,6 +7,7 @@ remedy, so every field's description is written to follow "write …". Nothing c
 import codecs
 import os
 import tomllib
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -272,6 +273,27 @@ def is_journal() -> bool:
     device and inode, to be compared (systemd.exec(5), "$JOURNAL_STREAM").
     """
     return os.environ.get("JOURNAL_STREAM") in (_identity(1), _identity(2))
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceManager:
+    """Who has started this process. address: the socket that wants to be told how it goes, or "" (sd_notify(3)).
+
+    watchdog_s: seconds of silence after which this process is ended, 0 for ever.
+    """
+
+    address: str = ""
+    watchdog_s: float = 0.0
+
+
+def service_manager() -> ServiceManager:
+    """Return who has started this process, and forget it: what this process starts has nothing to say to it."""
+    address = os.environ.pop("NOTIFY_SOCKET", "")
+    watchdog_us = int(os.environ.pop("WATCHDOG_USEC", "0"))
+    is_mine = os.environ.pop("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    if address.startswith("@"):
+        address = "\0" + address[1:]  # The abstract namespace.
+    return ServiceManager(address, watchdog_us / 1e6 if is_mine else 0.0)
 
 
 def variable(*path: str) -> str:

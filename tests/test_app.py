@@ -13,7 +13,7 @@ import pytest
 from appliance import app
 from appliance.app.supervision import Supervisor
 from appliance.broker.embedded import EmbeddedBroker
-from appliance.settings import load_settings
+from appliance.settings import ServiceManager, load_settings
 from tests.box import PASSWORD, Box
 from tests.broker import mosquitto
 from tests.broker.mosquitto import Mosquitto
@@ -41,6 +41,7 @@ def test_no_turn_is_taken_before_the_broker_can_announce_it(
         command=lambda *words: words,
         may_show_password=False,
         take_over=False,
+        manager=ServiceManager(),
         started=lambda _: os.kill(os.getpid(), signal.SIGTERM),
     )
     asyncio.run(served)

@@ -35,6 +35,7 @@ from appliance.app.refusal import CannotStart
 from appliance.app.setups import printers_in_force
 from appliance.app.supervision import Supervisor
 from appliance.app.turns import Answerer, Turns
+from appliance.app.watchdog import Watchdog
 from appliance.clock import ShopClock, boot_id, boottime_ms, synchronised_wall_ms
 from appliance.contract import messages
 from appliance.contract.delivery import Delivery
@@ -46,7 +47,7 @@ from appliance.ledger.projection import Projection
 from appliance.ledger.reader import Reader
 from appliance.ledger.writer import Moment, Writer
 from appliance.printing.learned import WrongFile
-from appliance.settings import Mode, PrinterSettings, Settings
+from appliance.settings import Mode, PrinterSettings, ServiceManager, Settings
 
 __all__ = ["CannotStart", "Started", "serve"]
 
@@ -65,6 +66,7 @@ async def serve(
     command: Command,
     may_show_password: bool,
     take_over: bool,
+    manager: ServiceManager,
     started: Callable[[Started], None],
 ) -> None:
     """Run one box until SIGTERM or SIGINT: stop taking, commit what was taken, ack it, say `offline`, and return.
@@ -72,6 +74,7 @@ async def serve(
     command: makes a command line of the box's own, with these settings, of its words.
     may_show_password: whether `started` shows a person the password that a new shop gets; else one must be set.
     take_over: whether to start at an external broker although another coordinator of the shop is alive there.
+    manager: is told that the box serves, and that it goes on.
     Raises CannotStart, or what a part of the box could not start or go on with.
     """
     stopping = asyncio.Event()
@@ -152,8 +155,13 @@ async def serve(
         # What was loaded so far lives as long as the process. Looking through it was half of a full garbage collection,
         # the longest time for which the event loop stands still when 500 tills come at once.
         gc.freeze()
+        watchdog = Watchdog(manager, turns)
+        watchdog.ready()
+        feeding = asyncio.ensure_future(watchdog.run())
         await _tick_until(stopping, ended, coordinator)
         log.info("stopping")
+        watchdog.stopping()
+        feeding.cancel()
         broker.pause()
         for one in backups:
             one.stop()

@@ -36,6 +36,16 @@ class Turns:
         self._rewrites: SimpleQueue[tuple[set[str], threading.Event]] = SimpleQueue()
         self._stopping = threading.Event()
         self._ended = threading.Event()
+        self._rounds = 0
+
+    @property
+    def rounds(self) -> int:
+        """How often the writer has answered: with a turn, or by telling that the disk fails. Read by any thread."""
+        return self._rounds
+
+    def wake(self) -> None:
+        """Have a turn taken although nothing waits. May be called from any thread."""
+        self._coordinator.has_inbox.set()
 
     def run(self) -> None:
         """Take turns until `stop`, and then until nothing is left."""
@@ -82,10 +92,12 @@ class Turns:
                 if self._is_old_left:
                     self._prune()
                 self._coordinator.disk_works()
+                self._rounds += 1
                 return taken
             except DiskFault as fault:
                 log.error("disk fault=%r retry_s=%s", str(fault), wait_s)
                 self._coordinator.disk_fails(str(fault))
+                self._rounds += 1
                 if self._stopping.wait(wait_s):
                     return 0  # Nobody was told that the rest is safe; its devices send it again.
         raise AssertionError("the waits have no end")

@@ -15,7 +15,7 @@ from appliance.cli.config import Config, settings_from
 from appliance.cli.failure import Failure
 from appliance.control import ControlError
 from appliance.ledger.database import DiskFault, LedgerError
-from appliance.settings import Mode, is_journal, variable
+from appliance.settings import Mode, is_journal, service_manager, variable
 
 _WELCOME = """
 The shop "{shop}" is open {at} {host} port {port}.
@@ -63,6 +63,7 @@ def run(config: Config = None, take_over: TakeOver = False) -> None:
                 command=lambda *words: [sys.executable, "-m", "appliance", *words, *_config(config)],
                 may_show_password=not is_journal(),
                 take_over=take_over,
+                manager=service_manager(),
                 started=_welcome,
             )
         )
