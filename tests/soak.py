@@ -17,8 +17,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,13 +25,13 @@ from typing import Annotated, Any
 import orjson
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from appliance.ledger.database import FILE_NAME
 from appliance.ledger.verify import verify
 from tests.box import PASSWORD, Box
 from tests.broker import wire
+from tests.evidence.result import Json, Result, bar, write
 from tests.ledger.busy import BARE
 from tests.shop import Shop, message, operation, tag
 
@@ -280,21 +279,24 @@ def main(
     keep_months: Annotated[int, typer.Option(help="STOCK_LEDGER__KEEP_MONTHS.")] = 2,
     box: Annotated[int, typer.Option(help="How many receipts then go through a running box.")] = 0,
     epochs: Annotated[int, typer.Option(help="Beside how many dead epochs a sale is then measured.")] = 0,
+    json: Json = None,
 ) -> None:
     """Push a busy shop's year through the coordinator and the ledger, and show what must stay flat."""
     logging.disable(logging.WARNING)  # A week has thousands of oversold goods and recounts.
     console = Console()
+    began_s = time.monotonic()
     with tempfile.TemporaryDirectory() as home:
         if days:
             year = Year(_new(home, "year"), keep_months)
-            with _bar("days", days) as told:
+            with bar("days", days) as told:
                 samples = live(year, days, receipts, told)
             console.print(_table(f"{days} days of {receipts} receipts, {keep_months} months kept", samples))
             year.check()
             year.shop.stop()
             console.print(f"{year.receipts} receipts: every balance is the sum kept beside it, and the ledger verifies")
+            write(Result(days, 0, time.monotonic() - began_s, f"{year.receipts:,} receipts"), json)
         if box:
-            with _bar("receipts", box) as told:
+            with bar("receipts", box) as told:
                 samples = through_box(_new(home, "box"), box, told)
             console.print(_table(f"{box} receipts through a box, {UNDER_WAY} under way", samples))
         if epochs:
@@ -307,14 +309,6 @@ def _new(home: str, name: str) -> Path:
     directory = Path(home) / name
     directory.mkdir()
     return directory
-
-
-@contextmanager
-def _bar(what: str, total: int) -> Iterator[Callable[[], None]]:
-    columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda: progress.advance(task)
 
 
 def _table(title: str, samples: list[Sample]) -> Table:

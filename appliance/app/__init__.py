@@ -108,13 +108,12 @@ async def serve(
         def rewrite(retained: set[str]) -> None:
             turns.rewrite(retained)
 
-        def projection() -> Projection:
-            return Projection(topics, read(), lambda: coordinator.standing_alerts())
-
+        # Of the two that know it one asks: our own broker, or the coordinator that rewrites another one's topics.
+        projection = Projection(topics, read(), lambda: coordinator.standing_alerts())
         broker: Embedded | External
         if settings.broker.mode is Mode.EMBEDDED:
             entrance = open_entrance(settings, may_show_password=may_show_password)
-            broker = Embedded(settings, entrance, projection(), take)
+            broker = Embedded(settings, entrance, projection, take)
             device_commands = Devices(settings, entrance, broker).handlers()
         else:
             broker = External(settings, topics, speaker, take_over, take, rewrite)
@@ -124,7 +123,7 @@ async def serve(
             speaker=speaker,
             store=writer,
             pages=read(),
-            projection=projection(),
+            projection=projection,
             link=broker,
             clock=clock,
             hand=crashes,

@@ -15,7 +15,7 @@ def describe(directory: Path) -> dict[str, str]:
     if kind in _MEMORY:
         raise Failed(f"{directory} is a {kind}, where nothing is durable: name one on a disk with --directory")
     return {
-        "cpu": _cpu(),
+        "cpu": cpu(),
         "cores": str(len(os.sched_getaffinity(0))),
         "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
         "file_system": kind,
@@ -34,8 +34,8 @@ def file_system(directory: Path) -> str:
     )[1]
 
 
-def _cpu() -> str:
-    """The model in the kernel's words; an ARM kernel has none there, but its device tree names the board."""
+def cpu() -> str:
+    """Return the model in the kernel's words; an ARM kernel has none there, but its device tree names the board."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         key, _, value = line.partition(":")
         if key.strip() == "model name":

@@ -27,6 +27,7 @@ from rich.progress import track
 
 from appliance.ledger.verify import Violation, verify
 from tests.crash.mounts import as_root, mounted, mounted_ext4
+from tests.evidence.result import Json, Result, write
 from tests.shop import Shop, message, operation, rows
 from tests.waiting import wait_until
 
@@ -56,12 +57,15 @@ def sell(directory: Path, synchronous: int) -> None:
 def cut(
     cuts: Annotated[int, typer.Option(help="How many power cuts.")] = 100,
     seed: Annotated[int, typer.Option(help="Decides when.")] = 1,
+    json: Json = None,
 ) -> None:
     """Cut the power of a selling shop at random instants."""
     began_s = time.monotonic()
     losses = track(lost(cuts, random.Random(seed)), "power cuts", cuts, console=Console(stderr=True))
     found = [loss for loss in losses if loss]
-    print(f"{cuts} power cuts on ext4, {len(found)} of them lost something, {time.monotonic() - began_s:.0f} s")
+    seconds = time.monotonic() - began_s
+    print(f"{cuts} power cuts on ext4, {len(found)} of them lost something, {seconds:.0f} s")
+    write(Result(cuts, len(found), seconds), json)
     for loss in found:
         print(f"LOST: {loss}")
     if found:

@@ -41,6 +41,7 @@ from appliance.ledger.verify import Violation, verify
 from appliance.ledger.writer import KEEP_TIME_MS
 from appliance.printing.jobs import PrintRules, Station
 from tests.crash.disk import Entry, Platter, recorded
+from tests.evidence.result import Json, Result, write
 from tests.ledger.busy import any_day
 from tests.shop import Shop, message, operation, rows, tag
 
@@ -301,6 +302,7 @@ def main(
     cuts: Annotated[int, typer.Option(help="How many power cuts at least.")] = 10_000,
     seed: Annotated[int, typer.Option(help="The first minute's.")] = 1,
     at: Annotated[int | None, typer.Option(help="Cut only here, to repeat a failure.")] = None,
+    json: Json = None,
 ) -> None:
     """Cut the power of one busy minute after the other, at every write and sync."""
     logging.disable()
@@ -326,7 +328,9 @@ def main(
                     console.print(f"LOST: {what}\n  python -m tests.crash.power --seed {minute} --at {index}")
                 if done < cuts and (share := next(shares, None)) is not None:
                     waiting[pool.submit(lost, *share)] = share
-    print(f"{done} power cuts, {failed} of them lost something, {time.monotonic() - began_s:.0f} s")
+    seconds = time.monotonic() - began_s
+    print(f"{done} power cuts, {failed} of them lost something, {seconds:.0f} s")
+    write(Result(done, failed, seconds), json)
     if failed:
         raise typer.Exit(1)
 

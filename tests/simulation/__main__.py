@@ -12,15 +12,14 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from tests.evidence.result import Json, Result, write
 from tests.simulation import mix
 from tests.simulation.hunt import Hunt, hunt
 from tests.simulation.mutants import RULES
@@ -49,7 +48,7 @@ def simulate(
     seed: Annotated[int | None, typer.Option(min=0, help="Only this one.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of each day.")] = STEPS,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
-    json: Annotated[Path | None, typer.Option(help="Also write what happened to this file.")] = None,
+    json: Json = None,
     mutants: Annotated[bool, typer.Option("--mutants", help="See which seeds miss each protective rule.")] = False,
 ) -> None:
     """Play days of a simulated shop in which everything goes wrong, and check that each comes right."""
@@ -66,16 +65,15 @@ def simulate(
     for failure in failures:
         console.print(f"[red]seed {failure.seed}[/red] after {failure.steps} steps: {failure.error}", soft_wrap=True)
         console.print(f"    {failure.command}", soft_wrap=True)
-    if json is not None:
-        failed = [{"seed": one.seed, "steps": one.steps, "error": one.error} for one in failures]
-        report = {"days": len(wanted), "steps": steps, "seconds": seconds, "happened": total, "failures": failed}
-        json.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
+    result = Result(len(wanted), len(failures), seconds, f"{total['operations']:,} operations")
+    write(result, json, steps=steps, happened=total, failures=[asdict(one) for one in failures])
     if failures:
         raise typer.Exit(1)
 
 
-def _hunt_all(seeds: range, jobs: int, json: Path | None) -> None:
+def _hunt_all(seeds: range, jobs: int, json: Json) -> None:
     """Show what misses each rule. Fails when something is missed by nothing."""
+    began_s = time.monotonic()
     with _progress() as progress, ProcessPoolExecutor(jobs, initializer=_prepare) as pool:
         task = progress.add_task("rules", total=len(RULES))
         hunts = {pool.submit(hunt, rule, seeds) for rule in RULES}
@@ -88,9 +86,11 @@ def _hunt_all(seeds: range, jobs: int, json: Path | None) -> None:
         by_seed = f"none of {one.played}" if one.seed is None else str(one.seed)
         table.add_row(one.rule, "yes" if one.is_traced else "no", by_seed, one.invariant, f"{one.seconds:.0f}")
     Console().print(table)
-    if json is not None:
-        json.write_bytes(orjson.dumps([asdict(found[rule]) for rule in RULES], option=orjson.OPT_INDENT_2))
-    if not all(one.is_missed for one in found.values()):
+    survivors = sum(not one.is_missed for one in found.values())
+    seeded = sum(one.seed is not None for one in found.values())
+    result = Result(len(RULES), survivors, time.monotonic() - began_s, f"{seeded} of them by a random day, too")
+    write(result, json, rules=[asdict(found[rule]) for rule in RULES])
+    if survivors:
         raise typer.Exit(1)
 
 

@@ -53,7 +53,9 @@ def test_rules_are_told_with_what_misses_them(monkeypatch: pytest.MonkeyPatch, t
     result = _simulate("--mutants", "--seeds", "3", "--json", str(tmp_path / "mutants.json"))
     assert result.exit_code == 0
     assert re.search(r"deduplication .* yes .* 2: an acked operation", result.output)
-    [found] = orjson.loads((tmp_path / "mutants.json").read_bytes())
+    said = orjson.loads((tmp_path / "mutants.json").read_bytes())
+    assert (said["count"], said["lost"]) == (1, 0)
+    [found] = said["rules"]
     assert (found["rule"], found["is_traced"]) == ("deduplication", True)
 
 
