@@ -114,10 +114,8 @@ async def serve(
         if settings.broker.mode is Mode.EMBEDDED:
             entrance = open_entrance(settings, may_show_password=may_show_password)
             broker = Embedded(settings, entrance, projection, take)
-            device_commands = Devices(settings, entrance, broker).handlers()
         else:
             broker = External(settings, topics, speaker, take_over, take, rewrite)
-            device_commands = refusals()
         coordinator = Coordinator(
             topics=topics,
             speaker=speaker,
@@ -134,7 +132,12 @@ async def serve(
         answers = Answerer(coordinator)
         printers = [Printer(name, printer, settings, coordinator, read(), clock) for name, printer in in_force.items()]
         backups = _backups(settings, command, coordinator, read, clock)
-        commands = handlers(read(), settings, run, coordinator, clock, printers, backups) | device_commands
+        commands = handlers(read(), settings, run, coordinator, clock, printers, backups)
+        commands |= (
+            Devices(settings, broker.entrance, broker, printers).handlers()
+            if isinstance(broker, Embedded)
+            else refusals()
+        )
         control = ControlServer(directory, commands)
 
         def opened(_: asyncio.Future[None]) -> None:

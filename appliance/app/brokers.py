@@ -42,7 +42,7 @@ class Embedded:
         take: Callable[[Delivery], None],
     ) -> None:
         self._settings = settings
-        self._new_password = entrance.new_password
+        self.entrance = entrance
         self._broker = EmbeddedBroker(
             shop=settings.shop,
             listeners=_listeners(settings.broker, entrance),
@@ -63,7 +63,7 @@ class Embedded:
             self._settings.shop,
             host,
             port,
-            self._new_password,
+            self.entrance.new_password,
             self._settings.broker.tls_port,
             self._settings.devices.tokens_only,
         )

@@ -5,15 +5,16 @@ must neither carry credentials nor let in again whom a person has sent away.
 """
 
 import logging
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from appliance.access.tokens import make_token
-from appliance.app.addresses import slip_hosts
 from appliance.app.entrance import Entrance
+from appliance.app.slips import NO_TLS, NotPrinted, SlipPrinter, Slips, printed
 from appliance.contract.slip import Slip, format_slip
 from appliance.contract.topics import Topics, is_name
 from appliance.control import ControlError, Handler, Rows
-from appliance.settings import Settings, variable
+from appliance.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +29,13 @@ class Broker(Protocol):
 class Devices:
     """Answers the control socket, from its thread."""
 
-    def __init__(self, settings: Settings, entrance: Entrance, broker: Broker) -> None:
-        self._settings = settings.broker
+    def __init__(self, settings: Settings, entrance: Entrance, broker: Broker, printers: Sequence[SlipPrinter]) -> None:
         self._shop = settings.shop
+        self._slips = Slips(settings, entrance.certificate)
         self._certificate = entrance.certificate
         self._tokens = entrance.tokens
         self._broker = broker
+        self._printers = {printer.name: printer for printer in printers}
 
     def handlers(self) -> dict[str, Handler]:
         return {
@@ -54,19 +56,41 @@ class Devices:
             raise ControlError(f"{device!r} cannot name a device: use 1 to 64 of A-Z, a-z, 0-9 and -")
         if self._tokens.has(device):
             raise ControlError(f"{device} has a token already: `device slip {device}` makes another in its place")
-        yield from self._enrol(device)
+        yield from self._enrol(device, request)
 
     def _slip(self, request: dict[str, Any]) -> Rows:
         if self._tokens.has(device := str(request["device"])):
-            yield from self._enrol(device)
+            yield from self._enrol(device, request)
 
-    def _enrol(self, device: str) -> Rows:
-        slip = self._new_slip(device)
+    def _enrol(self, device: str, request: dict[str, Any]) -> Rows:
+        slip = self._slips.make(device, make_token())
+        # On paper first: until it is out, whoever is in by an older slip goes on selling.
+        shown = self._on_paper(slip, request["printer"]) if "printer" in request else {"slip": format_slip(slip)}
         self._tokens.put(device, slip.token)
         log.info("device enrolled device=%s", device)
         # Whoever is in by its old token, or by the shop's password, is not the one with the slip.
         self._broker.disconnect(device)
-        yield {"device": device, "slip": format_slip(slip)}
+        yield {"device": device, **shown}
+
+    def _on_paper(self, slip: Slip, wanted: str | None) -> dict[str, Any]:
+        printer = self._printer(wanted)
+        log.info("slip to print device=%s printer=%s", slip.device, printer.name)
+        try:
+            return {"printer": printer.name, "printed": printed(printer, slip)}
+        except NotPrinted as error:
+            raise ControlError(f"{error}. Who comes in has not changed: see to the printer, and repeat this") from error
+
+    def _printer(self, wanted: str | None) -> SlipPrinter:
+        """wanted: its name; None is the only one that there is."""
+        names = ", ".join(self._printers)
+        if not names:
+            raise ControlError("there is no printer: leave --print out, or see `printer setup`")
+        if wanted is None and len(self._printers) > 1:
+            raise ControlError(f"there are several printers: name one of {names} by --printer")
+        printer = next(iter(self._printers.values())) if wanted is None else self._printers.get(wanted)
+        if printer is None:
+            raise ControlError(f"there is no printer {wanted!r}: name one of {names}")
+        return printer
 
     def _remove(self, request: dict[str, Any]) -> Rows:
         if not self._tokens.has(device := str(request["device"])):
@@ -80,23 +104,8 @@ class Devices:
 
     def _show_certificate(self, _: dict[str, Any]) -> Rows:
         if self._certificate is None:
-            raise ControlError(_NO_TLS)
+            raise ControlError(NO_TLS)
         yield {"pem": self._certificate.pem}
-
-    def _new_slip(self, device: str) -> Slip:
-        if self._certificate is None or not self._settings.tls_port:
-            raise ControlError(_NO_TLS)
-        return Slip(
-            self._settings.addresses or slip_hosts(),
-            self._settings.tls_port,
-            self._shop,
-            device,
-            make_token(),
-            self._certificate.sha256,
-        )
-
-
-_NO_TLS = f"devices with a slip come in by TLS, and there is none: set {variable('broker', 'tls_port')}"
 
 
 def refusals() -> dict[str, Handler]:

@@ -7,18 +7,21 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from functools import partial
+from queue import Empty, SimpleQueue
 
 from appliance.app.orders import NotCommitted, committed
 from appliance.app.refusal import CannotStart
 from appliance.app.setups import printers_in_force
 from appliance.clock import ShopClock
 from appliance.contract.paper import PaperChange
+from appliance.contract.slip import Slip
 from appliance.coordinator import Coordinator
 from appliance.ledger.reader import Reader
-from appliance.printing.driver import Capabilities, Driver
+from appliance.printing.driver import Capabilities, Doubtful, Driver, Level, NotReady
 from appliance.printing.jobs import PrintRules, Station
 from appliance.printing.layout.receipt import Shop
 from appliance.printing.layout.sheet import Paper
@@ -72,6 +75,8 @@ class Printer:
         self._held_until_s = 0.0
         self._is_let_go = threading.Event()
         self._is_learned = False
+        self._slips: SimpleQueue[tuple[Slip, Future[Level]]] = SimpleQueue()
+        self._is_over = False
         self._set_up(printer)
 
     def _set_up(self, printer: PrinterSettings) -> None:
@@ -97,19 +102,20 @@ class Printer:
         except (BadUrl, CannotPrint, WrongTemplate) as error:
             raise CannotStart(f"the printer {name!r}: {error}") from error
         self._driver = driver
+        self._sheets = Sheets(
+            shop_on_paper(settings),
+            paper,
+            template,
+            printer.profile,
+            printer.table,
+            settings.time_zone,
+            self._clock.told_ms,
+        )
         self._spool = Spool(
             name,
             jobs=self._reader.jobs,
             driver=driver,
-            sheet=Sheets(
-                shop_on_paper(settings),
-                paper,
-                template,
-                printer.profile,
-                printer.table,
-                settings.time_zone,
-                self._clock.told_ms,
-            ).sheet,
+            sheet=self._sheets.sheet,
             commit=self._commit,
             clock=time.monotonic,
             entropy=secrets.randbelow,
@@ -123,6 +129,8 @@ class Printer:
                 wait_s = self._step()
                 if self._stop_at_s is None:
                     self._has_jobs.wait(wait_s)
+        self._is_over = True
+        self._refuse_slips()
 
     def stop(self) -> None:
         """End a job that is under way in doubt, and return when it is."""
@@ -145,17 +153,52 @@ class Printer:
         self._held_until_s = 0.0
         self._has_jobs.set()
 
+    def print_slip(self, slip: Slip) -> "Future[Level]":
+        """Have a slip printed between two sheets; its future fails with NotReady, or with Doubtful.
+
+        It can be cancelled until the first byte leaves, and is when the box is stopped before.
+        """
+        outcome: Future[Level] = Future()
+        self._slips.put((slip, outcome))
+        self._has_jobs.set()
+        if self._is_over:
+            self._refuse_slips()
+        return outcome
+
     def _step(self) -> float:
         """Do what is to be done, and return seconds until there may be more."""
         if (held_s := self._held_until_s - time.monotonic()) > 0:
             self._driver.release()
             self._spool.show(_HELD)
             self._is_let_go.set()
+            self._refuse_slips()
             return held_s
         if self._is_learned:
             self._is_learned = False
             self._learn()
+        self._print_slips()
         return self._spool.step()
+
+    def _print_slips(self) -> None:
+        for slip, outcome in self._taken_slips():
+            try:
+                outcome.set_result(self._spool.print_aside(self._sheets.slip(slip), partial(_begin, outcome)))
+            except Doubtful as why:
+                outcome.set_exception(why)
+            except NotReady as why:
+                _refuse(outcome, why)
+            except CancelledError:
+                continue
+
+    def _refuse_slips(self) -> None:
+        why = NotReady(PrinterStatus(PrinterState.OFFLINE, "the service stops") if self._is_over else _HELD)
+        for _, outcome in self._taken_slips():
+            _refuse(outcome, why)
+
+    def _taken_slips(self) -> "Iterator[tuple[Slip, Future[Level]]]":
+        with suppress(Empty):
+            while True:
+                yield self._slips.get_nowait()
 
     def _learn(self) -> None:
         try:
@@ -170,3 +213,15 @@ class Printer:
 
     def _is_given_up(self) -> bool:
         return self._stop_at_s is not None and time.monotonic() > self._stop_at_s
+
+
+def _begin(outcome: "Future[Level]") -> None:
+    """Take from whoever waits the right to cancel. Raises CancelledError when that was used."""
+    if not outcome.set_running_or_notify_cancel():
+        raise CancelledError
+
+
+def _refuse(outcome: "Future[Level]", why: NotReady) -> None:
+    """Say that nothing was printed, to whoever has not given up waiting."""
+    if outcome.set_running_or_notify_cancel():
+        outcome.set_exception(why)

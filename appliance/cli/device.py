@@ -1,7 +1,7 @@
 """`device`: which devices have a token of their own, and the slips by which they come in.
 
-A slip is shown once, and kept nowhere: the box knows only a hash of its token. It never goes through a command's
-arguments, and a picture of it is for its owner alone.
+A slip is shown or printed once, and kept nowhere: the box knows only a hash of its token. It never goes through a
+command's arguments, and a picture of it is for its owner alone.
 """
 
 import os
@@ -20,6 +20,7 @@ from appliance.cli.failure import NOT_FOUND, Failure
 from appliance.cli.screen import local, print_json, screen
 from appliance.contract.slip import parse_slip
 from appliance.printing import png, qr, text
+from appliance.printing.driver import Level
 from appliance.printing.layout.blocks import Code, Cut
 from appliance.printing.layout.sheet import Paper
 from appliance.printing.layout.words import Language
@@ -33,21 +34,37 @@ _PAPER = Paper(48)
 
 Device = Annotated[str, typer.Argument(help="The device's name, which is its user name too.")]
 Picture = Annotated[Path | None, typer.Option("--png", help="Write the slip as a picture here, and show nothing.")]
+Print = Annotated[bool, typer.Option("--print", help="Print the slip on the receipt printer, and show nothing.")]
+OnPrinter = Annotated[str | None, typer.Option("--printer", help="Print it on this one of several printers.")]
 
 
 @app.command()
-def add(device: Device, png_file: Picture = None, as_json: AsJson = False, config: Config = None) -> None:
+def add(
+    device: Device,
+    png_file: Picture = None,
+    on_paper: Print = False,
+    printer: OnPrinter = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
     """Let a device in by a token of its own, and show its slip. The shop's password no longer lets it in.
 
-    Example: stock-coordinator device add A1 --png A1.png
+    Example: stock-coordinator device add A1 --print
     """
-    _enrol("device-add", device, png_file, as_json, config)
+    _enrol("device-add", device, png_file, on_paper, printer, as_json, config)
 
 
 @app.command()
-def slip(device: Device, png_file: Picture = None, as_json: AsJson = False, config: Config = None) -> None:
-    """Make a device a new slip. Its old token ends at once, and so does its connection."""
-    _enrol("device-slip", device, png_file, as_json, config)
+def slip(
+    device: Device,
+    png_file: Picture = None,
+    on_paper: Print = False,
+    printer: OnPrinter = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Make a device a new slip. Its old token ends once that is shown or printed, and so does its connection."""
+    _enrol("device-slip", device, png_file, on_paper, printer, as_json, config)
 
 
 @app.command()
@@ -84,8 +101,39 @@ def certificate(config: Config = None) -> None:
     print(row["pem"], end="")
 
 
-def _enrol(do: str, device: str, png_file: Path | None, as_json: bool, config: Path | None) -> None:
+def _enrol(
+    do: str,
+    device: str,
+    png_file: Path | None,
+    on_paper: bool,
+    printer: str | None,
+    as_json: bool,
+    config: Path | None,
+) -> None:
     settings = settings_from(config)
+    if on_paper or printer is not None:
+        if png_file is not None:
+            raise typer.BadParameter("a slip is printed or drawn, not both: leave one out", param_hint="--png")
+        _print(settings, do, device, printer, as_json)
+    else:
+        _show(settings, do, device, png_file, as_json)
+
+
+def _print(settings: Settings, do: str, device: str, printer: str | None, as_json: bool) -> None:
+    rows = asking.running(settings.data_dir, do, device=device, printer=printer)
+    if not rows:
+        raise _unknown(device)
+    [row] = rows
+    if as_json:
+        print_json(row)
+    elif row["printed"] == Level.DELIVERED:
+        print(f"{device}'s slip was sent to {row['printer']}, which does not tell whether it prints: look at it,")
+        print(f"and if there is no slip make another: stock-coordinator device slip {device} --print")
+    else:
+        print(f"{device}'s slip is printed on {row['printer']}")
+
+
+def _show(settings: Settings, do: str, device: str, png_file: Path | None, as_json: bool) -> None:
     language = _language(settings)  # Before the box is asked: a slip that cannot be shown is lost.
     with _picture_at(png_file) as picture:
         rows = asking.running(settings.data_dir, do, device=device)

@@ -10,13 +10,16 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from appliance.contract.paper import COPY, Job, Material
+from appliance.contract.slip import Slip
 from appliance.printing.encode import encode
+from appliance.printing.layout.blocks import Block
 from appliance.printing.layout.precheck import precheck
 from appliance.printing.layout.receipt import Heading, PreCheck, PreCheckLine, Purpose, Shop, read_receipt
 from appliance.printing.layout.sheet import Paper
 from appliance.printing.layout.template import Template
 from appliance.printing.models import DEFAULT_MODEL
 from appliance.printing.sample import sample_precheck
+from appliance.printing.slips import slip_sheet
 from appliance.stock.operation import Status
 
 
@@ -38,9 +41,14 @@ class Sheets:
 
     def sheet(self, job: Job, material: Material) -> bytes:
         """Return the bytes of a job, without its marker."""
-        return encode(
-            precheck(self._precheck(job, material), self.template), self.paper, model=self.model, table=self.table
-        )
+        return self._encoded(precheck(self._precheck(job, material), self.template))
+
+    def slip(self, slip: Slip) -> bytes:
+        """Return the bytes of a device's slip, without its marker."""
+        return self._encoded(slip_sheet(slip, self.shop.name, self.template.language))
+
+    def _encoded(self, blocks: tuple[Block, ...]) -> bytes:
+        return encode(blocks, self.paper, model=self.model, table=self.table)
 
     def _precheck(self, job: Job, material: Material) -> PreCheck:
         headings = [Heading(heading) for heading in job.headings]

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Protocol
 
 from appliance.contract.paper import Begin, End, Job, JobState, Material, PaperChange, Seen, Unmade
-from appliance.printing.driver import Doubtful, NotReady, Printed
+from appliance.printing.driver import Doubtful, Level, NotReady, Printed
 from appliance.printing.status import PrinterState, PrinterStatus
 
 RETRY_S = 2.0
@@ -120,6 +120,10 @@ class Spool:
         if self._shown is None or self._shown.state is not PrinterState.READY:
             self.show(self._driver.status())
         return 0
+
+    def print_aside(self, sheet: bytes, began: Callable[[], None]) -> Level:
+        """Print a sheet that is no job, between two that are. began: as of the driver. Raises NotReady or Doubtful."""
+        return self._driver.send(sheet, self._next_marker().encode(), began=began).level
 
     def rest_s(self) -> float:
         """Return for how many seconds the printer is still left alone, because its last sheet is in doubt."""
