@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ EXPOSURE_TENTHS = 15
 
 
 @pytest.fixture(scope="session")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with our files over this machine's own units, and a stand-in for what the units start."""
     path = tmp_path_factory.mktemp("root")
     shutil.copytree("/usr/lib/systemd/system", path / "usr/lib/systemd/system", symlinks=True)
