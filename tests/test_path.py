@@ -124,7 +124,7 @@ def test_bad_message_is_answered_and_its_device_goes_on(shop: Shop) -> None:
     kinds = {row["kind"] for row in (shop.retained("screen", "alert/+"), shop.retained("screen", "alert/+"))}
     assert kinds <= {"quarantine", "rejected"}
     status = orjson.loads(shop.box.command("status", "--json").stdout)
-    assert (status["quarantined"], status["rejected"], status["alerts"]) == (3, 2, 2)
+    assert (status["quarantined"], status["rejected"], len(status["alerts"])) == (3, 2, 2)
 
 
 def test_publish_to_another_devices_topic_changes_nothing(shop: Shop) -> None:

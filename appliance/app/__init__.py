@@ -32,6 +32,7 @@ from appliance.app.entrance import open_entrance
 from appliance.app.ownership import own
 from appliance.app.printers import Printer, print_rules
 from appliance.app.refusal import CannotStart
+from appliance.app.roster import Roster
 from appliance.app.setups import printers_in_force
 from appliance.app.supervision import Supervisor
 from appliance.app.turns import Answerer, Turns
@@ -102,7 +103,10 @@ async def serve(
             parts.callback(reader.close)
             return reader
 
+        roster = Roster()
+
         def take(delivery: Delivery) -> None:
+            roster.hear(delivery)
             coordinator.take(delivery)
 
         def rewrite(retained: set[str]) -> None:
@@ -132,9 +136,9 @@ async def serve(
         answers = Answerer(coordinator)
         printers = [Printer(name, printer, settings, coordinator, read(), clock) for name, printer in in_force.items()]
         backups = _backups(settings, command, coordinator, read, clock)
-        commands = handlers(read(), settings, run, coordinator, clock, printers, backups)
+        commands = handlers(read(), settings, run, coordinator, clock, printers, backups, roster)
         commands |= (
-            Devices(settings, broker.entrance, broker, printers).handlers()
+            Devices(settings, broker.entrance, broker, printers, roster).handlers()
             if isinstance(broker, Embedded)
             else refusals()
         )

@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from appliance import __version__
+from appliance.app import overview
 from appliance.app.backups import Backups
 from appliance.app.orders import NotCommitted, Verdict, committed, within
 from appliance.app.printers import Printer
+from appliance.app.roster import Roster
 from appliance.clock import ShopClock
 from appliance.contract.limits import SEQ_MAX
 from appliance.contract.paper import Cancel, PaperChange, Retry, SamplePage, printer_row
@@ -32,21 +33,23 @@ def handlers(
     clock: ShopClock,
     print_threads: Sequence[Printer],
     backups: Sequence[Backups],
+    roster: Roster,
 ) -> dict[str, Callable[[dict[str, Any]], Rows]]:
     """What the control socket answers; it asks from one thread."""
     threads = {printer.name: printer for printer in print_threads}
+    began_ms = clock.shop_ms()
 
     def status(_: dict[str, Any]) -> Rows:
-        yield {
-            "state": "running",
-            "version": __version__,
-            "shop": settings.shop,
-            "run": run,
-            "broker": settings.broker.mode,
-            "port": settings.broker.port,
-            **report.totals(reader),
-            "backup": next((one.row() for one in backups), None),
-        }
+        yield overview.running(
+            reader,
+            settings,
+            run,
+            clock,
+            (clock.shop_ms() - began_ms) // 1000,
+            roster.heard(),
+            coordinator.standing_alerts(),
+            next(iter(backups), None),
+        )
 
     def acknowledge(request: dict[str, Any]) -> Rows:
         for row in report.alerts(reader):

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from appliance.access.tokens import make_token
 from appliance.app.entrance import Entrance
+from appliance.app.roster import Roster
 from appliance.app.slips import NO_TLS, NotPrinted, SlipPrinter, Slips, printed
 from appliance.contract.slip import Slip, format_slip
 from appliance.contract.topics import Topics, is_name
@@ -29,13 +30,21 @@ class Broker(Protocol):
 class Devices:
     """Answers the control socket, from its thread."""
 
-    def __init__(self, settings: Settings, entrance: Entrance, broker: Broker, printers: Sequence[SlipPrinter]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        entrance: Entrance,
+        broker: Broker,
+        printers: Sequence[SlipPrinter],
+        roster: Roster,
+    ) -> None:
         self._shop = settings.shop
         self._slips = Slips(settings, entrance.certificate)
         self._certificate = entrance.certificate
         self._tokens = entrance.tokens
         self._broker = broker
         self._printers = {printer.name: printer for printer in printers}
+        self._roster = roster
 
     def handlers(self) -> dict[str, Handler]:
         return {
@@ -100,6 +109,7 @@ class Devices:
         self._broker.disconnect(device)
         # The others need not wait for it any more (the till's rule 28).
         self._broker.publish(Topics(self._shop).device(device, "state"), b"", True)
+        self._roster.remove(device)
         yield {"device": device}
 
     def _show_certificate(self, _: dict[str, Any]) -> Rows:

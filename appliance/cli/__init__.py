@@ -1,7 +1,7 @@
 """The commands that a person types: `stock-coordinator`, one file for each noun.
 
 Exit codes: 0 done; 1 it failed, and a sentence on standard error says why; 2 the command line is wrong; 3 what was
-asked for does not exist.
+asked for does not exist; 4 what was looked at is not as it should be.
 """
 
 import io

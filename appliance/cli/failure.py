@@ -11,3 +11,6 @@ class Failure(Exception):
 
 NOT_FOUND = 3
 """Exit code of a command whose thing does not exist, so that a script can tell it from a failure."""
+
+NOT_WELL = 4
+"""Exit code of a command that looked at something, and found that it is not as it should be."""

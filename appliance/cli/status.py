@@ -1,29 +1,33 @@
-"""`status`: whether the box runs, and how much its ledger holds."""
+"""`status`: the whole box on one screen, or in one row for scripts."""
 
-from rich.filesize import decimal
-from rich.table import Table
+from dataclasses import asdict
+from datetime import date
 
-from appliance.cli import asking
+import typer
+
+from appliance.app import machine
+from appliance.app.overview import stopped
+from appliance.cli import asking, overview
 from appliance.cli.config import AsJson, Config, settings_from
+from appliance.cli.failure import NOT_WELL
 from appliance.cli.screen import print_json, screen
-from appliance.control import Rows
-from appliance.ledger import report
-from appliance.ledger.reader import Reader
 
 
 def status(as_json: AsJson = False, config: Config = None) -> None:
-    """Show the state of the box. With the service down, show what its ledger holds."""
+    """Show the box, its tills and printers. With the service down, show what its ledger holds, and exit with 4.
+
+    Example: stock-coordinator status --json
+    """
     settings = settings_from(config)
-
-    def stopped(reader: Reader) -> Rows:
-        yield {"state": "stopped", "shop": settings.shop, **report.totals(reader)}
-
-    [row] = asking.rows(settings.data_dir, "status", stopped)
+    [row] = asking.rows(settings.data_dir, "status", lambda reader: iter([stopped(reader, settings)]))
+    found = machine.look(settings.data_dir)
     if as_json:
-        print_json(row)
-        return
-    row["size"] = decimal(row.pop("size_bytes"))
-    table = Table(box=None, show_header=False)
-    for name, value in row.items():
-        table.add_row(name, str(value))
-    screen().print(table)
+        print_json({**row, "machine": asdict(found)})
+    else:
+        console = screen()
+        for number, part in enumerate(overview.parts(row, found, date.today())):  # noqa: DTZ011  a person's day
+            if number:
+                console.print()
+            console.print(part)
+    if row["state"] != "running":
+        raise typer.Exit(NOT_WELL)

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from appliance.cli.config import AsJson, Config, settings_from
-from appliance.cli.failure import Failure
+from appliance.cli.failure import NOT_WELL, Failure
 from appliance.cli.screen import print_json
 from appliance.ledger.database import LedgerError
 from appliance.ledger.verify import Verified, Violation
@@ -16,7 +16,7 @@ from appliance.ledger.verify import verify as verify_ledger
 def verify(as_json: AsJson = False, config: Config = None) -> None:
     """Derive every balance, count and receipt anew from the ledger, and compare. Works beside a running coordinator.
 
-    Exits with 1 at the first violation: what is broken, where, what was expected and what was found.
+    Exits with 4 at the first violation: what is broken, where, what was expected and what was found.
     """
     directory = settings_from(config).data_dir
     # The bar goes to standard error, and only to a terminal: what is printed is the verdict alone.
@@ -34,7 +34,7 @@ def verify(as_json: AsJson = False, config: Config = None) -> None:
         except Violation as violation:
             if as_json:
                 print_json(_violated(violation))
-            raise Failure(f"the ledger contradicts itself: {violation}") from violation
+            raise Failure(f"the ledger contradicts itself: {violation}", NOT_WELL) from violation
     if as_json:
         print_json({"verified": True, **asdict(verified)})
     else:

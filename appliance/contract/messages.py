@@ -22,13 +22,21 @@ from appliance.stock.stamps import rfc3339
 
 # --- what a device says -----------------------------------------------------------------------------------------------
 
+_PROGRAM_MAX = 60
+"""Characters of a program's name and version that a person is shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A device's own retained state. epoch: the one whose ack it asks for, None when it has no outbox."""
+    """A device's own retained state. epoch: the one whose ack it asks for, None when it has no outbox.
+
+    For people only: `pending`, how many operations it has to send, None when it does not say; `program`, what it runs.
+    """
 
     is_online: bool
     epoch: str | None
+    pending: int | None = None
+    program: str = ""
 
 
 def read_state(payload: bytes) -> State:
@@ -37,8 +45,14 @@ def read_state(payload: bytes) -> State:
         raw = read_object(payload)
     except ValueError:
         return State(is_online=False, epoch=None)
-    epoch = raw.get("epoch")
-    return State(raw.get("state") == "online", epoch if is_epoch(epoch) else None)
+    epoch, pending = raw.get("epoch"), raw.get("pending")
+    program = " ".join(word for key in ("app", "version") if isinstance(word := raw.get(key), str))
+    return State(
+        raw.get("state") == "online",
+        epoch if is_epoch(epoch) else None,
+        pending if type(pending) is int and 0 <= pending <= SEQ_MAX else None,
+        program[:_PROGRAM_MAX],
+    )
 
 
 class What(StrEnum):

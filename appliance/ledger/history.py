@@ -77,3 +77,8 @@ class History:
         """Return when something happened on the box's own wall clock, for people: devices' clocks differ by minutes."""
         turn_ms, turn_wall_ms = self._sql(_TURN, (revision,)).get or self._now
         return int(turn_wall_ms - (turn_ms - shop_ms))
+
+    def committed_wall_ms(self, revision: int) -> int:
+        """Return when something was committed, on the box's own wall clock, for people."""
+        _, turn_wall_ms = self._sql(_TURN, (revision,)).get or self._now
+        return int(turn_wall_ms)

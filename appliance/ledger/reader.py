@@ -18,6 +18,7 @@ from appliance.contract.topics import SHOP_DEVICE
 from appliance.ledger.acks import read_ack
 from appliance.ledger.coverage import Stand, newly_covered
 from appliance.ledger.database import FILE_NAME, open_database, tag_to_text
+from appliance.ledger.devices import LastCommit, last_commits
 from appliance.ledger.history import History
 from appliance.ledger.jobs import JobReader
 from appliance.ledger.runs import Runs
@@ -56,14 +57,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How much the ledger holds; `quarantined` are messages, `alerts` the active ones."""
+    """How much the ledger holds; `quarantined` are messages."""
 
     rev: int
     skus: int
     receipts: int
     rejected: int
     quarantined: int
-    alerts: int
     size_bytes: int
 
 
@@ -185,6 +185,11 @@ class Reader:
             if ack is not None:
                 yield device, ack
 
+    def last_commits(self) -> list[LastCommit]:
+        """Return the devices that ever committed something, each with its newest operation."""
+        with self._snapshot():
+            return last_commits(self._sql, self._history)
+
     def newly_covered(self, kept: Iterable[Stand]) -> list[Covered]:
         """Return the epochs of which every kept backup has more than devices have been told."""
         with self._snapshot():
@@ -201,7 +206,7 @@ class Reader:
                 "(SELECT coalesce(sum(rejected), 0) FROM epoch), (SELECT count(*) FROM quarantine)"
             ).get
             size_bytes = sum(part.stat().st_size for part in self._path.parent.glob(f"{FILE_NAME}*"))
-            return Totals(self.last_rev, skus, receipts, rejected, quarantined, len(self.alerts()), size_bytes)
+            return Totals(self.last_rev, skus, receipts, rejected, quarantined, size_bytes)
 
     def _entries(self, sku: str) -> list[Entry]:
         row = self._sql("SELECT id, revision FROM sku WHERE code = ?", (sku,)).get

@@ -34,7 +34,7 @@ class Unheard:
             return f"{self.device} has {self.pending} to send"
         if self.offline_s is None:
             return f"{self.device} not seen since this till connected"
-        return f"{self.device} not seen for {_span(self.offline_s)}"
+        return f"{self.device} not seen for {span(self.offline_s)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Freshness:
     def _silence(self) -> Iterator[str]:
         if not self.is_heard:
             yield "coordinator not heard " + (
-                "since this till started" if self.silent_s is None else f"for {_span(self.silent_s)}"
+                "since this till started" if self.silent_s is None else f"for {span(self.silent_s)}"
             )
 
 
@@ -117,8 +117,8 @@ class Others:
         )
 
 
-def _span(seconds: int) -> str:
-    """A length of time as a person says it."""
+def span(seconds: int) -> str:
+    """Return a length of time as a person says it: `28 min`."""
     for unit, size_s in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= size_s:
             return f"{seconds // size_s} {unit}"

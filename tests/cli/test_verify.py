@@ -25,10 +25,10 @@ def test_first_violation_is_named_with_its_place_and_both_numbers(tmp_path: Path
     with closing(apsw.Connection(str(tmp_path / FILE_NAME))) as connection:
         connection.execute("UPDATE sku SET on_hand_milli = -3000")
     done = Box(tmp_path).command("verify")
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (4, "")
     assert "on_hand is the sum of the effects; SKU 'milk': expected 1, found -3" in done.stderr
     done = Box(tmp_path).command("verify", "--json")
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert orjson.loads(done.stdout) == {
         "verified": False,
         "what": "on_hand is the sum of the effects",

@@ -357,6 +357,22 @@ def test_a_state_is_online_only_when_it_says_so() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "pending", "program"),
+    [
+        ('"pending":0,"app":"shelf"', 0, "shelf"),
+        ('"pending":true,"version":"2"', None, "2"),
+        ('"pending":-1,"app":7', None, ""),
+        ('"pending":1e3,"app":"%s"' % ("x" * 99), None, "x" * 60),
+    ],
+)
+def test_what_a_state_says_for_people_is_taken_only_when_it_can_be_shown(
+    said: str, pending: object, program: str
+) -> None:
+    state = read_state(b'{"state":"online",%b}' % said.encode())
+    assert (state.is_online, state.pending, state.program) == (True, pending, program)
+
+
+@pytest.mark.parametrize(
     ("query", "asked", "code"),
     [
         (b"", None, "bad-query"),

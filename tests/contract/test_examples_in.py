@@ -245,7 +245,10 @@ def test_an_example_is_read_into_a_question(name: str, expected: Query) -> None:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("state-online", State(is_online=True, epoch=EPOCH)), ("state-offline", State(is_online=False, epoch=None))],
+    [
+        ("state-online", State(True, EPOCH, pending=3, program="shelf 2.4")),
+        ("state-offline", State(is_online=False, epoch=None)),
+    ],
 )
 def test_an_example_is_read_into_a_device_s_state(name: str, expected: State) -> None:
     assert read_state(example(name)) == expected

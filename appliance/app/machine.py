@@ -1,0 +1,87 @@
+"""How the machine is that the box runs on: its heat, its power, its disk, and the image that it was flashed with.
+
+What is not there is None: a laptop has no power alarm, and a container no heat. Nothing is decided by it.
+"""
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+SYS = Path("/sys")
+
+_IMAGE_ID = "stock-coordinator"
+"""What the image's os-release(5) calls itself; its BUILD_ID is the day on which it was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The file system of a directory."""
+
+    free_bytes: int
+    size_bytes: int
+    is_read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """temperature_c: of the hottest part. is_power_low: the supply does not hold its voltage. image: its day."""
+
+    temperature_c: float | None
+    is_power_low: bool | None
+    disk: Disk | None
+    image: date | None
+
+
+def look(data_dir: Path, sys: Path = SYS) -> Machine:
+    """Look once. data_dir: it need not be there yet."""
+    return Machine(_temperature_c(sys), _is_power_low(sys), disk_of(data_dir), _image())
+
+
+def disk_of(directory: Path) -> Disk | None:
+    """Return the file system that a directory is on, or will be when it is made; None when it does not say."""
+    there = next((path for path in (directory, *directory.absolute().parents) if path.exists()), Path("/"))
+    try:
+        usage = shutil.disk_usage(there)
+        return Disk(usage.free, usage.total, bool(os.statvfs(there).f_flag & os.ST_RDONLY))
+    except OSError:
+        return None
+
+
+def _temperature_c(sys: Path) -> float | None:
+    found = [milli / 1000 for milli in _numbers(sys, "class/thermal/thermal_zone*/temp")]
+    return max(found, default=None)
+
+
+def _is_power_low(sys: Path) -> bool | None:
+    """What the Pi's firmware says (raspberrypi-hwmon); a supply that is too weak is how most of them lose a card."""
+    for name in sys.glob("class/hwmon/hwmon*/name"):
+        if _text(name) == "rpi_volt":
+            return any(_numbers(name.parent, "in0_lcrit_alarm"))
+    return None
+
+
+def _image() -> date | None:
+    try:
+        release = platform.freedesktop_os_release()
+        return date.fromisoformat(release["BUILD_ID"]) if release.get("IMAGE_ID") == _IMAGE_ID else None
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def _numbers(directory: Path, pattern: str) -> Iterator[int]:
+    for path in directory.glob(pattern):
+        try:
+            yield int(_text(path) or "")
+        except ValueError:
+            continue  # A sensor that is off.
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
