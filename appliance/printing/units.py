@@ -8,9 +8,9 @@ vendor, product and serial number, or by its plug; a printer in the network by i
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from appliance.printing.transport.address import Address, Network, SerialLine, UsbDevice, UsbNode
+from appliance.printing.transport.address import Address, Network, SerialLine, UsbDevice, UsbNode, parse_url
 from appliance.printing.transport.usb import Plugged, plugged_in
 
 _NUMBERED = re.compile(r"/dev/(tty(USB|ACM)\d+|pts/\d+)")
@@ -19,10 +19,11 @@ _LP = re.compile(r"/dev/usb/(lp\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A unit that may be a printer. words: for the person who chooses."""
+    """A unit that may be a printer. words: for the person who chooses. node: where it is until the next start."""
 
     url: str
     words: str
+    node: Path
 
 
 def find_units(dev: Path = Path("/dev"), classes: Path = Path("/sys/class/usbmisc")) -> list[Found]:
@@ -31,15 +32,33 @@ def find_units(dev: Path = Path("/dev"), classes: Path = Path("/sys/class/usbmis
     seen = [(one.vendor, one.product, one.serial) for one in printers]
     found = []
     for one in printers:
-        url = f"usb://{one.vendor}:{one.product}" + (f"?serial={quote(one.serial)}" if one.serial else "")
+        url = f"usb://{one.vendor}:{one.product}"
         if seen.count((one.vendor, one.product, one.serial)) > 1:
-            url = f"usb://{dev / 'usb' / one.node}"  # Nothing but their plugs tells them apart.
-        found.append(Found(url, f"USB printer {one.words}".rstrip()))
+            url += f"?plug={quote(one.plug)}"  # Nothing but their plugs tells them apart.
+        elif one.serial:
+            url += f"?serial={quote(one.serial)}"
+        found.append(
+            Found(url, " ".join(filter(None, ("USB printer", one.words, "in", one.plug))), dev / "usb" / one.node)
+        )
     lines: dict[Path, Path] = {}
     for link in (*sorted(dev.glob("serial/by-id/*")), *sorted(dev.glob("serial/by-path/*"))):
         lines.setdefault(link.resolve(), link)
-    found += [Found(f"serial://{quote(str(link))}", f"serial line {node.name}") for node, link in lines.items()]
+    found += [Found(f"serial://{quote(str(link))}", f"serial line {node.name}", node) for node, link in lines.items()]
     return found
+
+
+def lasting(url: str, dev: Path = Path("/dev"), classes: Path = Path("/sys/class/usbmisc")) -> str:
+    """Return an address under which the unit will be again, in place of a node's number, where there is one.
+
+    Raises BadUrl.
+    """
+    address = parse_url(url)
+    if isinstance(address, SerialLine | UsbNode):
+        options = urlsplit(url).query
+        for one in find_units(dev, classes):
+            if one.node == address.path:
+                return f"{one.url}?{options}" if options else one.url
+    return url
 
 
 def identity(address: Address, dev: Path = Path("/dev"), classes: Path = Path("/sys/class/usbmisc")) -> str | None:
@@ -48,8 +67,8 @@ def identity(address: Address, dev: Path = Path("/dev"), classes: Path = Path("/
         case SerialLine(path):
             link = path if _NUMBERED.fullmatch(str(path)) is None else _link(path, dev)
             return None if link is None else f"serial:{link}"
-        case UsbDevice(vendor, product, serial):
-            return _usb(vendor, product, serial)
+        case UsbDevice(vendor, product, serial, plug):
+            return _usb(vendor, product, serial, plug)
         case UsbNode(path):
             if (numbered := _LP.fullmatch(str(path))) is None:
                 return f"usb:{path}"
@@ -69,8 +88,8 @@ def _link(node: Path, dev: Path) -> Path | None:
 
 
 def _of(one: Plugged) -> str:
-    return _usb(one.vendor, one.product, one.serial) if one.serial else f"usb:{one.vendor}:{one.product}@{one.plug}"
+    return _usb(one.vendor, one.product, one.serial, None if one.serial else one.plug)
 
 
-def _usb(vendor: str, product: str, serial: str | None) -> str:
-    return f"usb:{vendor}:{product}" + (f":{serial}" if serial else "")
+def _usb(vendor: str, product: str, serial: str | None, plug: str | None) -> str:
+    return f"usb:{vendor}:{product}" + (f":{serial}" if serial else "") + (f"@{plug}" if plug else "")

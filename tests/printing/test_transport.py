@@ -26,7 +26,7 @@ from appliance.printing.transport.opening import open_transport
 from appliance.printing.transport.port import CannotOpen, Lost, Transport
 from appliance.printing.transport.stream import Stream
 from appliance.printing.transport.terminal import TerminalWriter
-from appliance.printing.transport.usb import find_node
+from appliance.printing.transport.usb import UsbStream, find_node
 from tests.waiting import wait_until
 
 
@@ -312,6 +312,19 @@ def test_two_alike_are_told_apart_by_their_serial_numbers(tmp_path: Path) -> Non
 def test_no_usb_printer_at_all_is_no_error_of_ours(tmp_path: Path) -> None:
     with pytest.raises(CannotOpen, match="not plugged in"):
         find_node(UsbDevice("04b8", "0e15", None), tmp_path / "missing")
+
+
+def test_what_the_kernel_still_holds_for_a_usb_printer_has_not_left(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lp0")
+    printer = UsbStream(tmp_path / "lp0")
+    assert printer.unsent() == 0
+    while printer.write(bytes(4096)):
+        pass
+    assert printer.unsent() > 0
+    while printer.read():
+        pass
+    assert printer.unsent() == 0
+    printer.close()
 
 
 def test_an_empty_usb_packet_is_not_the_end() -> None:

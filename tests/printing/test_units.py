@@ -6,8 +6,9 @@ import pytest
 
 from appliance.app.setups import printers_in_force
 from appliance.printing.learned import Unit, keep, load
-from appliance.printing.transport.address import SerialLine, UsbNode, parse_url
-from appliance.printing.units import Found, find_units, identity
+from appliance.printing.transport.address import SerialLine, UsbDevice, UsbNode, parse_url
+from appliance.printing.transport.usb import find_node
+from appliance.printing.units import Found, find_units, identity, lasting
 from appliance.settings import PrinterSettings, Settings
 from tests.printing.test_transport import plug
 
@@ -27,21 +28,35 @@ def test_what_is_plugged_in_is_found_by_names_that_last(tmp_path: Path) -> None:
     plug(classes, 0, "04b8", "0e15", "A B")
     plug(classes, 1, "0416", "5011", None)
     assert find_units(dev, classes) == [
-        Found("usb://04b8:0e15?serial=A%20B", "USB printer"),
-        Found("usb://0416:5011", "USB printer"),
-        Found(f"serial://{dev}/serial/by-id/usb-FTDI-A1", "serial line ttyUSB0"),
-        Found(f"serial://{dev}/serial/by-path/pci-2", "serial line ttyACM0"),
+        Found("usb://04b8:0e15?serial=A%20B", "USB printer in 1-0", dev / "usb" / "lp0"),
+        Found("usb://0416:5011", "USB printer in 1-1", dev / "usb" / "lp1"),
+        Found(f"serial://{dev}/serial/by-id/usb-FTDI-A1", "serial line ttyUSB0", dev / "ttyUSB0"),
+        Found(f"serial://{dev}/serial/by-path/pci-2", "serial line ttyACM0", dev / "ttyACM0"),
     ]
     assert [parse_url(one.url) is not None for one in find_units(dev, classes)] == [True] * 4
 
 
-def test_two_alike_without_a_serial_number_are_found_by_their_nodes_and_known_by_their_plugs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("serial", [None, "00000001"])
+def test_two_that_nothing_tells_apart_are_found_and_known_by_their_plugs(tmp_path: Path, serial: str | None) -> None:
     classes = tmp_path / "usbmisc"
-    plug(classes, 0, "0416", "5011", None)
-    plug(classes, 1, "0416", "5011", None)
-    assert [one.url for one in find_units(tmp_path, classes)] == [f"usb://{tmp_path}/usb/lp{n}" for n in (0, 1)]
-    known = [identity(UsbNode(Path(f"/dev/usb/lp{n}")), tmp_path, classes) for n in (0, 1)]
-    assert known == ["usb:0416:5011@1-0", "usb:0416:5011@1-1"]
+    plug(classes, 0, "0416", "5011", serial)
+    plug(classes, 1, "0416", "5011", serial)
+    urls = [one.url for one in find_units(tmp_path, classes)]
+    assert urls == [f"usb://0416:5011?plug=1-{number}" for number in (0, 1)]
+    addresses = [address for url in urls if isinstance(address := parse_url(url), UsbDevice)]
+    assert [find_node(one, classes).name for one in addresses] == ["lp0", "lp1"]
+    assert [identity(one, tmp_path, classes) for one in addresses] == ["usb:0416:5011@1-0", "usb:0416:5011@1-1"]
+
+
+def test_a_number_that_a_person_types_becomes_the_name_that_stays(tmp_path: Path) -> None:
+    dev, classes = tmp_path / "dev", tmp_path / "usbmisc"
+    link(dev, "serial/by-id/usb-FTDI-A1", "ttyUSB0")
+    plug(classes, 0, "04b8", "0e15", "A")
+    by_id = f"serial://{dev}/serial/by-id/usb-FTDI-A1"
+    assert lasting(f"serial://{dev}/ttyUSB0?baud=19200&flow=rtscts", dev, classes) == f"{by_id}?baud=19200&flow=rtscts"
+    assert lasting(f"usb://{dev}/usb/lp0", dev, classes) == "usb://04b8:0e15?serial=A"
+    for stays in (by_id, f"serial://{dev}/ttyUSB7", "tcp://192.168.1.50", f"usb://{dev}/receipts"):
+        assert lasting(stays, dev, classes) == stays
 
 
 def test_a_number_is_nobodys_name(tmp_path: Path) -> None:
@@ -58,6 +73,7 @@ def test_a_number_is_nobodys_name(tmp_path: Path) -> None:
         ("serial:///dev/ttyAMA0", "serial:/dev/ttyAMA0"),
         ("serial:///dev/receipts", "serial:/dev/receipts"),
         ("usb://04b8:0e15?serial=A", "usb:04b8:0e15:A"),
+        ("usb://04b8:0e15?plug=1-1.2", "usb:04b8:0e15@1-1.2"),
         ("usb:///dev/receipts", "usb:/dev/receipts"),
         ("tcp://192.168.1.50", "tcp:192.168.1.50:9100"),
         ("terminal:", None),

@@ -33,11 +33,16 @@ class UsbNode:
 
 @dataclass(frozen=True, slots=True)
 class UsbDevice:
-    """A printer by its vendor and product (four hex digits each), and by its serial number where two are alike."""
+    """A printer by its vendor and product (four hex digits each).
+
+    serial: its serial number, where two are alike. plug: which of the machine's plugs it is in (sysfs: `1-1.2`), where
+    two have no serial number, or the same.
+    """
 
     vendor: str
     product: str
-    serial: str | None
+    serial: str | None = None
+    plug: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ def parse_url(url: str) -> Address | None:
 
 
 def _options(url: str, parts: SplitResult) -> dict[str, str]:
-    known = {"serial": {"baud", "flow"}, "usb": {"serial"} if parts.netloc else set()}.get(parts.scheme, set())
+    known = {"serial": {"baud", "flow"}, "usb": {"serial", "plug"} if parts.netloc else set()}.get(parts.scheme, set())
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     for name in options:
         if name not in known:
@@ -117,7 +122,7 @@ def _usb_device(url: str, parts: SplitResult, options: dict[str, str]) -> UsbDev
     ids = re.fullmatch(r"([0-9a-f]{4}):([0-9a-f]{4})", parts.netloc.lower())
     if ids is None or parts.path not in ("", "/"):
         _refuse(url, f"{parts.netloc + parts.path!r} is not vendor:product as lsusb shows them; see {_EXAMPLES['usb']}")
-    return UsbDevice(ids[1], ids[2], options.get("serial"))
+    return UsbDevice(ids[1], ids[2], options.get("serial"), options.get("plug"))
 
 
 def _host(url: str, host: str) -> str:

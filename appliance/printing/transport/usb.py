@@ -14,7 +14,11 @@ from appliance.printing.transport.stream import Stream, said
 
 
 class UsbStream(Stream):
-    """The node is opened by one program at a time; the kernel says EBUSY to a second."""
+    """The node is opened by one program at a time; the kernel says EBUSY to a second.
+
+    usblp gives a write back before the printer has it, and has room again when it has; what is closed before that is
+    lost.
+    """
 
     def __init__(self, node: Path) -> None:
         try:
@@ -23,6 +27,15 @@ class UsbStream(Stream):
             raise CannotOpen(f"{node}: {said(error)}") from error
         # An empty packet reads as nothing; an unplugged printer is ENODEV.
         super().__init__(fd, is_end_told=False)
+        self._written = 0
+
+    def write(self, data: bytes) -> int:
+        taken = super().write(data)
+        self._written = taken or self._written
+        return taken
+
+    def unsent(self) -> int:
+        return 0 if self.wait(0, to_write=True) else self._written
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +68,16 @@ def find_node(device: UsbDevice, classes: Path = Path("/sys/class/usbmisc"), nod
     found = [
         nodes / one.node
         for one in plugged_in(classes)
-        if (one.vendor, one.product) == (device.vendor, device.product) and device.serial in (None, one.serial)
+        if (one.vendor, one.product) == (device.vendor, device.product)
+        and device.serial in (None, one.serial)
+        and device.plug in (None, one.plug)
     ]
-    name = f"USB printer {device.vendor}:{device.product}" + (f" with serial {device.serial}" if device.serial else "")
+    name = f"USB printer {device.vendor}:{device.product}"
+    name += (f" with serial {device.serial}" if device.serial else "") + (f" in {device.plug}" if device.plug else "")
     if not found:
         raise CannotOpen(f"{name}: it is not plugged in or not switched on")
     if len(found) > 1:
-        raise CannotOpen(f"{name}: {len(found)} of them are plugged in; add ?serial=… to the URL, or use their nodes")
+        raise CannotOpen(f"{name}: {len(found)} of them are plugged in; add ?serial=… or ?plug=… to the URL")
     return found[0]
 
 
