@@ -5,7 +5,8 @@ must neither carry credentials nor let in again whom a person has sent away.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from appliance.access.tokens import make_token
@@ -75,7 +76,8 @@ class Devices:
         slip = self._slips.make(device, make_token())
         # On paper first: until it is out, whoever is in by an older slip goes on selling.
         shown = self._on_paper(slip, request["printer"]) if "printer" in request else {"slip": format_slip(slip)}
-        self._tokens.put(device, slip.token)
+        with _kept():
+            self._tokens.put(device, slip.token)
         log.info("device enrolled device=%s", device)
         # Whoever is in by its old token, or by the shop's password, is not the one with the slip.
         self._broker.disconnect(device)
@@ -104,7 +106,8 @@ class Devices:
     def _remove(self, request: dict[str, Any]) -> Rows:
         if not self._tokens.has(device := str(request["device"])):
             return
-        self._tokens.remove(device)
+        with _kept():
+            self._tokens.remove(device)
         log.info("device removed device=%s", device)
         self._broker.disconnect(device)
         # The others need not wait for it any more (the till's rule 28).
@@ -116,6 +119,17 @@ class Devices:
         if self._certificate is None:
             raise ControlError(NO_TLS)
         yield {"pem": self._certificate.pem}
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """A disk's fault is told to who typed the command; what was in force before still is."""
+    try:
+        yield
+    except OSError as error:
+        raise ControlError(
+            f"the devices' file cannot be written ({error.strerror}): make room on the disk, or replace it"
+        ) from error
 
 
 def refusals() -> dict[str, Handler]:

@@ -146,6 +146,17 @@ def test_what_cannot_be_done_is_said(box: Box, tmp_path: Path) -> None:
     assert (done.returncode, "no coordinator runs" in done.stderr) == (1, True)
 
 
+def test_a_disk_that_takes_nothing_is_told_and_who_was_in_stays_in(box: Box) -> None:
+    token = parse_slip(slip_of(box)).token
+    (box.directory / "devices.new").mkdir()  # No file can be written there.
+    for command in ("slip", "remove"):
+        done = box.command("device", command, "A1")
+        assert done.returncode == 1
+        assert "cannot be written (Is a directory)" in done.stderr
+    assert log_in(box, "A1", token) == 0
+    assert "Traceback" not in box.log.read_text()
+
+
 def test_without_tls_there_are_no_slips(tmp_path: Path) -> None:
     with Box(tmp_path / "data") as box:
         done = box.command("device", "add", "A1")
