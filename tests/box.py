@@ -16,9 +16,13 @@ PASSWORD = "sesame"
 
 
 class Box:
-    """One box on `directory`. settings: further variables, `STOCK_…`."""
+    """One box on `directory`. settings: further variables, `STOCK_…`.
+
+    inside: the words before its command that put the process elsewhere, to be set before it starts.
+    """
 
     def __init__(self, directory: Path, **settings: str) -> None:
+        self.inside: tuple[str, ...] = ()
         self.directory = directory
         self.port = int(settings.get("STOCK_BROKER__PORT") or processes.free_port())
         self.log = directory.parent / f"{directory.name}.log"
@@ -51,7 +55,7 @@ class Box:
         """Start the process, and return when it says that the shop is open."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [*COORDINATOR, "run"],
+                [*self.inside, *COORDINATOR, "run"],
                 env=self._environment,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -1,6 +1,6 @@
 """A real mosquitto for a test: on a free port of 127.0.0.1, with passwords and the ACL that the wire contract asks for.
 
-It keeps nothing on disk, so that one that is killed and started again has lost every retained topic.
+Unless it is told to, it keeps nothing on disk, so that one that is started again has lost every retained topic.
 """
 
 import os
@@ -22,18 +22,19 @@ PASSWORD = "secret"
 _FENCE = f"{ROOT}device/_shop/print"
 
 
-def configuration(folder: Path, port: int, inflight_max: int) -> str:
+def configuration(folder: Path, port: int, inflight_max: int, *, host: str = "127.0.0.1", keeps: bool = False) -> str:
     """Return mosquitto's configuration.
 
     By default it drops what a reader has not taken fast enough, operations and most of a retained burst, and it takes
     messages of any size.
     """
     return f"""\
-listener {port} 127.0.0.1
+listener {port} {host}
 allow_anonymous false
 password_file {folder / "passwords"}
 acl_file {folder / "acl"}
-persistence false
+persistence {"true" if keeps else "false"}
+persistence_location {folder}/
 max_queued_messages 0
 max_inflight_messages {inflight_max}
 message_size_limit 1048576
@@ -45,14 +46,26 @@ user root
 
 
 class Mosquitto:
-    """inflight_max: messages that it sends a client before it waits for a PUBACK; 0 is no limit. acl: its ACL file."""
+    """inflight_max: messages that it sends a client before it waits for a PUBACK; 0 is no limit. acl: its ACL file.
+
+    keeps: whether what it knows outlives `stop`. host: where it listens. inside: the words that put a command there.
+    """
 
     def __init__(
-        self, folder: Path, port: int, *, inflight_max: int = 0, acl: str = acl_file(Topics(SHOP), COORDINATOR)
+        self,
+        folder: Path,
+        port: int,
+        *,
+        inflight_max: int = 0,
+        acl: str = acl_file(Topics(SHOP), COORDINATOR),
+        keeps: bool = False,
+        host: str = "127.0.0.1",
+        inside: tuple[str, ...] = (),
     ) -> None:
-        self.address = ("127.0.0.1", port)
+        self.address = (host, port)
+        self._inside = inside
         self._configuration = folder / "conf"
-        self._configuration.write_text(configuration(folder, port, inflight_max))
+        self._configuration.write_text(configuration(folder, port, inflight_max, host=host, keeps=keeps))
         (folder / "acl").write_text(acl)
         passwords = folder / "passwords"
         passwords.write_text("".join(f"{user}:{PASSWORD}\n" for user in (COORDINATOR, *DEVICES)))
@@ -62,12 +75,17 @@ class Mosquitto:
     def start(self) -> None:
         # It warns of being root before it opens its log.
         self._process = subprocess.Popen(
-            [installed("mosquitto"), "-c", str(self._configuration)], stderr=subprocess.DEVNULL
+            [*self._inside, installed("mosquitto"), "-c", str(self._configuration)], stderr=subprocess.DEVNULL
         )
         wait_until(self._is_listening)
 
     def kill(self) -> None:
         self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End it as a system that shuts down does."""
+        self._process.terminate()
         self._process.wait()
 
     def freeze(self) -> None:
@@ -81,7 +99,7 @@ class Mosquitto:
 
     def _is_listening(self) -> bool:
         assert self._process.poll() is None, "mosquitto has ended"
-        return is_listening(self.address[1])
+        return is_listening(self.address[1], self.address[0])
 
     def client(self, user: str) -> Client:
         """Return a client that has logged in under this name."""

@@ -55,6 +55,20 @@ RUNS = (
         ("tests.crash.kill", "--kills", "5"),
         "40",
     ),
+    *(
+        Run(
+            f"network-{where}",
+            f"faults of the network between {between}",
+            ("tests.crash.network", "--faults", "200", "--where", where),
+            ("tests.crash.network", "--faults", "5", "--where", where),
+            "5, one of each kind",
+        )
+        for where, between in (
+            ("embedded", "tills and box"),
+            ("far", "tills and mosquitto"),
+            ("near", "mosquitto and box"),
+        )
+    ),
     Run(
         "malformed",
         "malformed packets, while a till sells",
