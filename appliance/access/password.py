@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+import threading
 import time
 from pathlib import Path
 
@@ -35,13 +36,15 @@ def make_password() -> str:
 
 
 class ShopPassword:
-    """The shop's password, kept as an argon2 hash in a file of the data directory (0600)."""
+    """The shop's password, kept as an argon2 hash in a file of the data directory (0600). Any thread may change it."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE_NAME
         # OWASP's smallest argon2id setting: 19 MiB and about 60 ms on a Pi 4, which has better use for its memory.
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
         self._hash = self._path.read_text(encoding="ascii") if self._path.exists() else None
+        self._is_kept = self._hash is not None
+        self._changing = threading.Lock()
         self._key = secrets.token_bytes(32)
         self._remembered: tuple[bytes, float] | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -51,12 +54,23 @@ class ShopPassword:
         return self._hash is not None
 
     def set(self, password: str) -> None:
-        """Replace the password, durably. The same password again leaves the file as it is."""
-        if self._hash is not None and self._is_right(self._hash, password.encode()):
-            return
-        self._hash = self._hasher.hash(password)
-        self._remembered = None
-        durable.replace(self._path, self._hash.encode("ascii"))
+        """Replace the password, durably; it counts from the next log-in on. The same again leaves the file as it is."""
+        with self._changing:
+            if self._is_kept and self._hash is not None and self._is_right(self._hash, password.encode()):
+                return
+            hashed = self._hasher.hash(password)
+            self._keep(hashed)
+            self._hash = hashed
+            self._remembered = None
+
+    def propose(self, password: str) -> None:
+        """Put a first password in force, which is kept once somebody has come in with it.
+
+        It is on a sheet that nobody may have read: until then the next start can make another. One that is set stays.
+        """
+        with self._changing:
+            if self._hash is None:
+                self._hash = self._hasher.hash(password)
 
     async def authenticate(self, user: str, password: bytes) -> bool:
         """Return whether a device may log in. Any device may, with the shop's password; `user` decides nothing."""
@@ -69,7 +83,7 @@ class ShopPassword:
         async with self._one_at_a_time:
             if self._is_remembered(digest):
                 return True
-            if not await asyncio.to_thread(self._is_right, self._hash, password):
+            if not await asyncio.to_thread(self._is_in_force, self._hash, password):
                 return False
             self._remembered = (digest, time.monotonic() + _REMEMBERED_S)
             return True
@@ -79,6 +93,21 @@ class ShopPassword:
             return False
         known, until = self._remembered
         return time.monotonic() < until and hmac.compare_digest(known, digest)
+
+    def _is_in_force(self, hashed: str, password: bytes) -> bool:
+        """Whether this is the password, and still is when that is known."""
+        if not self._is_right(hashed, password):
+            return False
+        with self._changing:
+            if self._hash != hashed:
+                return False
+            if not self._is_kept:
+                self._keep(hashed)
+            return True
+
+    def _keep(self, hashed: str) -> None:
+        durable.replace(self._path, hashed.encode("ascii"))
+        self._is_kept = True
 
     def _is_right(self, hashed: str, password: bytes) -> bool:
         try:

@@ -4,6 +4,7 @@
     turns        the coordinator's commit turns; the only thread that writes the ledger
     answers      devices' queries
     print NAME   the spool of one printer
+    first slip   of a new box, until somebody can come in
     backups      has the ledger copied to a second medium
     control      commands on the Unix socket
 
@@ -29,11 +30,13 @@ from appliance.app.commands import handlers
 from appliance.app.crashes import TURNS_PART, Crashes
 from appliance.app.devices import Devices, refusals
 from appliance.app.entrance import open_entrance
+from appliance.app.first_slip import FirstSlip
 from appliance.app.ownership import own
 from appliance.app.printers import Printer, print_rules
 from appliance.app.refusal import CannotStart
 from appliance.app.roster import Roster
 from appliance.app.setups import printers_in_force
+from appliance.app.slips import Slips
 from appliance.app.supervision import Supervisor
 from appliance.app.turns import Answerer, Turns
 from appliance.app.watchdog import Watchdog
@@ -116,8 +119,7 @@ async def serve(
         projection = Projection(topics, read(), lambda: coordinator.standing_alerts())
         broker: Embedded | External
         if settings.broker.mode is Mode.EMBEDDED:
-            entrance = open_entrance(settings, may_show_password=may_show_password)
-            broker = Embedded(settings, entrance, projection, take)
+            broker = Embedded(settings, open_entrance(settings, may_show_password=may_show_password), projection, take)
         else:
             broker = External(settings, topics, speaker, take_over, take, rewrite)
         coordinator = Coordinator(
@@ -137,11 +139,14 @@ async def serve(
         printers = [Printer(name, printer, settings, coordinator, read(), clock) for name, printer in in_force.items()]
         backups = _backups(settings, command, coordinator, read, clock)
         commands = handlers(read(), settings, run, coordinator, clock, printers, backups, roster)
-        commands |= (
-            Devices(settings, broker.entrance, broker, printers, roster).handlers()
-            if isinstance(broker, Embedded)
-            else refusals()
-        )
+        first_slips: list[FirstSlip] = []
+        if isinstance(broker, Embedded):
+            entrance, slips = broker.entrance, Slips(settings, broker.entrance.certificate)
+            commands |= Devices(settings.shop, slips, entrance, broker, printers, roster).handlers()
+            if entrance.wants_first_slip:
+                first_slips.append(FirstSlip(entrance, slips, printers))
+        else:
+            commands |= refusals()
         control = ControlServer(directory, commands)
 
         def opened(_: asyncio.Future[None]) -> None:
@@ -154,6 +159,7 @@ async def serve(
         coordinator.install_printers()
         print_threads = [supervisor.start_part(f"print {printer.name}", printer.run) for printer in printers]
         backup_threads = [supervisor.start_part("backups", one.run) for one in backups]
+        print_threads += [supervisor.start_part("first slip", one.run) for one in first_slips]
         control.start()
         if settings.broker.mode is Mode.EMBEDDED:
             coordinator.say_online()  # To an external broker the rewrite says it, on every connection.
@@ -173,6 +179,8 @@ async def serve(
             one.stop()
         for thread in backup_threads:
             await asyncio.to_thread(thread.join)
+        for first in first_slips:
+            first.stop()
         for printer in printers:  # They have their last words committed, so they stop before the turns do.
             await asyncio.to_thread(printer.stop)
         for thread in print_threads:

@@ -16,7 +16,6 @@ from appliance.app.slips import NO_TLS, NotPrinted, SlipPrinter, Slips, printed
 from appliance.contract.slip import Slip, format_slip
 from appliance.contract.topics import Topics, is_name
 from appliance.control import ControlError, Handler, Rows
-from appliance.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +32,15 @@ class Devices:
 
     def __init__(
         self,
-        settings: Settings,
+        shop: str,
+        slips: Slips,
         entrance: Entrance,
         broker: Broker,
         printers: Sequence[SlipPrinter],
         roster: Roster,
     ) -> None:
-        self._shop = settings.shop
-        self._slips = Slips(settings, entrance.certificate)
+        self._shop = shop
+        self._slips = slips
         self._certificate = entrance.certificate
         self._tokens = entrance.tokens
         self._broker = broker

@@ -20,12 +20,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """certificate: None when nothing is listened to by TLS. new_password: the shop's, if it was made just now."""
+    """password: the shop's; None when only tokens let a device in. certificate: None when nobody comes in by TLS.
+    new_password: the shop's, if it was made just now.
+    """
 
     door: Door
     tokens: Tokens
+    password: ShopPassword | None
     certificate: Certificate | None
     new_password: str | None
+
+    @property
+    def wants_first_slip(self) -> bool:
+        """Whether nobody can come in yet: there is neither a password nor a token."""
+        return self.password is not None and not self.password.is_set and not self.tokens.enrolled()
 
 
 def open_entrance(settings: Settings, *, may_show_password: bool) -> Entrance:
@@ -40,17 +48,19 @@ def open_entrance(settings: Settings, *, may_show_password: bool) -> Entrance:
     except (WrongTokens, WrongCertificate) as error:
         raise CannotStart(str(error)) from error
     _complain_of_open_files(settings)
-    return Entrance(Door(tokens, password), tokens, certificate, new_password)
+    return Entrance(Door(tokens, password), tokens, password, certificate, new_password)
 
 
 def _set_password(password: ShopPassword, settings: Settings, *, may_show: bool) -> str | None:
-    """Make sure that the shop has a password; return its text if it was made just now."""
+    """Make sure that the shop has a password, or will get one on its first slip; return its text if it was made now."""
     wanted = settings.password.get_secret_value() if settings.password else ""
     if wanted:
         password.set(wanted)
     if password.is_set:
         return None
     if not may_show:
+        if settings.broker.tls_port:
+            return None
         raise CannotStart(
             f"the shop has no password yet, and here nobody would see a new one: set {variable('password')}"
         )

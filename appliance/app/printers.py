@@ -75,7 +75,7 @@ class Printer:
         self._held_until_s = 0.0
         self._is_let_go = threading.Event()
         self._is_learned = False
-        self._slips: SimpleQueue[tuple[Slip, Future[Level]]] = SimpleQueue()
+        self._slips: SimpleQueue[tuple[bytes, Future[Level]]] = SimpleQueue()
         self._is_over = False
         self._set_up(printer)
 
@@ -153,13 +153,13 @@ class Printer:
         self._held_until_s = 0.0
         self._has_jobs.set()
 
-    def print_slip(self, slip: Slip) -> "Future[Level]":
+    def print_slip(self, slip: Slip, *, is_shops: bool = False) -> "Future[Level]":
         """Have a slip printed between two sheets; its future fails with NotReady, or with Doubtful.
 
-        It can be cancelled until the first byte leaves, and is when the box is stopped before.
+        It can be cancelled until the first byte leaves. is_shops: its token is the shop's password.
         """
         outcome: Future[Level] = Future()
-        self._slips.put((slip, outcome))
+        self._slips.put((self._sheets.slip(slip, is_shops=is_shops), outcome))
         self._has_jobs.set()
         if self._is_over:
             self._refuse_slips()
@@ -180,9 +180,9 @@ class Printer:
         return self._spool.step()
 
     def _print_slips(self) -> None:
-        for slip, outcome in self._taken_slips():
+        for sheet, outcome in self._taken_slips():
             try:
-                outcome.set_result(self._spool.print_aside(self._sheets.slip(slip), partial(_begin, outcome)))
+                outcome.set_result(self._spool.print_aside(sheet, partial(_begin, outcome)))
             except Doubtful as why:
                 outcome.set_exception(why)
             except NotReady as why:
@@ -195,7 +195,7 @@ class Printer:
         for _, outcome in self._taken_slips():
             _refuse(outcome, why)
 
-    def _taken_slips(self) -> "Iterator[tuple[Slip, Future[Level]]]":
+    def _taken_slips(self) -> "Iterator[tuple[bytes, Future[Level]]]":
         with suppress(Empty):
             while True:
                 yield self._slips.get_nowait()

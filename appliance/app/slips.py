@@ -31,13 +31,17 @@ class SlipPrinter(Protocol):
     @property
     def name(self) -> str: ...
 
-    def print_slip(self, slip: Slip) -> "Future[Level]":
+    def print_slip(self, slip: Slip, *, is_shops: bool = False) -> "Future[Level]":
         """Have a slip printed between two sheets. The future can be cancelled until its first byte leaves."""
         ...
 
 
 class NotPrinted(Exception):
-    """No slip is known to be out. The text says what may be, and the remedy."""
+    """Nothing was printed. The text says why."""
+
+
+class InDoubt(NotPrinted):
+    """Nobody knows what came out. The text says why, and what to do with it."""
 
 
 class Slips:
@@ -56,9 +60,9 @@ class Slips:
         return Slip(hosts, self._broker.tls_port, self._shop, device, token, self._certificate.sha256)
 
 
-def printed(printer: SlipPrinter, slip: Slip) -> Level:
-    """Print a slip, and return how far it is known to be out. Raises NotPrinted."""
-    outcome = printer.print_slip(slip)
+def printed(printer: SlipPrinter, slip: Slip, *, is_shops: bool = False) -> Level:
+    """Print a slip, and return how far it is known to be out. Raises NotPrinted, of which InDoubt is one."""
+    outcome = printer.print_slip(slip, is_shops=is_shops)
     try:
         with suppress(TimeoutError):
             return outcome.result(PRINT_S)
@@ -69,6 +73,6 @@ def printed(printer: SlipPrinter, slip: Slip) -> Level:
         raise NotPrinted(f"{printer.name} is {why.status.state} ({why.status.reason}): nothing was printed") from why
     except (Doubtful, TimeoutError) as why:
         reason = str(why) or f"it has not said so within {PRINT_S} s"
-        raise NotPrinted(
+        raise InDoubt(
             f"nobody knows what came out of {printer.name} ({reason}): a slip that did lets nobody in, so destroy it"
         ) from why

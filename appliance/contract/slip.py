@@ -91,5 +91,7 @@ def parse_slip(text: str) -> Slip:
 
 
 def grouped(text: str) -> str:
-    """Return a token or a fingerprint as a person reads it: in groups of four."""
+    """Return a token or a fingerprint as a person reads it: in groups of four, unless it has groups of its own."""
+    if "-" in text:
+        return text
     return " ".join(text[at : at + 4] for at in range(0, len(text), 4))

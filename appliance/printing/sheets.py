@@ -43,9 +43,9 @@ class Sheets:
         """Return the bytes of a job, without its marker."""
         return self._encoded(precheck(self._precheck(job, material), self.template))
 
-    def slip(self, slip: Slip) -> bytes:
-        """Return the bytes of a device's slip, without its marker."""
-        return self._encoded(slip_sheet(slip, self.shop.name, self.template.language))
+    def slip(self, slip: Slip, *, is_shops: bool) -> bytes:
+        """Return the bytes of a slip, without its marker. is_shops: its token is the shop's password."""
+        return self._encoded(slip_sheet(slip, self.shop.name, self.template.language, is_shops=is_shops))
 
     def _encoded(self, blocks: tuple[Block, ...]) -> bytes:
         return encode(blocks, self.paper, model=self.model, table=self.table)

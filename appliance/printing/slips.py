@@ -6,8 +6,8 @@ from appliance.printing.layout.slip import DeviceSlip, device_slip
 from appliance.printing.layout.words import Language
 
 
-def slip_sheet(slip: Slip, shop_name: str, language: Language) -> tuple[Block, ...]:
-    """Return the blocks of a slip. shop_name: for people."""
+def slip_sheet(slip: Slip, shop_name: str, language: Language, *, is_shops: bool = False) -> tuple[Block, ...]:
+    """Return the blocks of a slip. shop_name: for people. is_shops: its token is the shop's password."""
     return device_slip(
         DeviceSlip(
             shop_name=shop_name,
@@ -18,6 +18,7 @@ def slip_sheet(slip: Slip, shop_name: str, language: Language) -> tuple[Block, .
             token=grouped(slip.token),
             sha256=grouped(slip.sha256.hex()),
             url=format_slip(slip),
+            is_shops=is_shops,
         ),
         language,
     )

@@ -70,6 +70,45 @@ def test_a_password_that_was_replaced_lets_nobody_in_even_right_after_it_did(tmp
     assert _lets_in(shop, "second")
 
 
+def test_a_proposed_password_is_kept_from_the_first_log_in_on(tmp_path: Path) -> None:
+    shop = ShopPassword(tmp_path)
+    shop.propose("sesame")
+    assert shop.is_set
+    assert not _lets_in(shop, "guess")
+    assert not ShopPassword(tmp_path).is_set
+    assert _lets_in(shop, "sesame")
+    assert _lets_in(ShopPassword(tmp_path), "sesame")
+
+
+def test_a_password_that_is_set_is_not_replaced_by_a_proposed_one_and_replaces_it(tmp_path: Path) -> None:
+    shop = ShopPassword(tmp_path)
+    shop.propose("proposed")
+    shop.set("proposed")
+    assert ShopPassword(tmp_path).is_set, "who sets the same has it kept"
+    shop.set("sesame")
+    shop.propose("another")
+    assert [_lets_in(shop, word) for word in ("proposed", "another", "sesame")] == [False, False, True]
+
+
+def test_a_password_that_is_replaced_while_it_is_looked_at_lets_nobody_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = ShopPassword(tmp_path)
+    shop.set("first")
+    check = ShopPassword._is_right
+
+    def slow(shop: ShopPassword, kept: str, word: bytes) -> bool:
+        is_right = check(shop, kept, word)
+        monkeypatch.undo()
+        shop.set("second")
+        return is_right
+
+    monkeypatch.setattr(ShopPassword, "_is_right", slow)
+    assert not _lets_in(shop, "first")
+    assert not _lets_in(shop, "first"), "nor is it remembered"
+    assert _lets_in(ShopPassword(tmp_path), "second")
+
+
 def test_tills_that_come_back_together_cost_one_hash(tmp_path: Path, hashed: list[bytes]) -> None:
     shop = ShopPassword(tmp_path)
     shop.set("sesame")

@@ -11,7 +11,9 @@ from appliance.printing.layout.words import Language
 
 @dataclass(frozen=True, slots=True)
 class DeviceSlip:
-    """url: what the code holds. token, sha256: grouped, as a person reads them."""
+    """url: what the code holds. token, sha256: grouped, as a person reads them. is_shops: the token is the shop's
+    password, with which every other till comes in too.
+    """
 
     shop_name: str
     device: str
@@ -21,6 +23,7 @@ class DeviceSlip:
     token: str = field(repr=False)
     sha256: str
     url: str = field(repr=False)
+    is_shops: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class _Words:
     token: str
     certificate: str
     warning: str
+    warning_shops: str
 
 
 _WORDS: dict[Language, _Words] = {
@@ -47,6 +51,7 @@ _WORDS: dict[Language, _Words] = {
         token="Пароль",  # noqa: S106  its label
         certificate="SHA-256 сертификата",
         warning="Это ключ: кто его прочтёт, войдёт как {}. Уничтожьте, когда касса подключена.",
+        warning_shops="Это пароль магазина: с ним входит и любая другая касса, под своим именем. Храните как ключ.",
     ),
     "en": _Words(
         title="CONNECT A TILL",
@@ -58,6 +63,7 @@ _WORDS: dict[Language, _Words] = {
         token="Password",  # noqa: S106  its label
         certificate="The certificate's SHA-256",
         warning="This is a key: whoever reads it comes in as {}. Destroy it when the till is connected.",
+        warning_shops="This is the shop's password: every other till comes in with it, by its own name. Keep it safe.",
     ),
 }
 
@@ -65,6 +71,7 @@ _WORDS: dict[Language, _Words] = {
 def device_slip(of: DeviceSlip, language: Language) -> tuple[Block, ...]:
     """Return the blocks of a slip, its cut included."""
     words = _WORDS[language]
+    warning = words.warning_shops if of.is_shops else words.warning.format(of.device)
     return (
         Text(of.shop_name, Align.CENTRE, bold=True),
         Space(),
@@ -86,6 +93,6 @@ def device_slip(of: DeviceSlip, language: Language) -> tuple[Block, ...]:
         Text(f"{words.certificate}:"),
         Text(of.sha256),
         Rule(),
-        Text(words.warning.format(of.device), Align.CENTRE),
+        Text(warning, Align.CENTRE),
         Cut(),
     )

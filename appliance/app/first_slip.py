@@ -1,0 +1,69 @@
+"""The first slip of a new box: printed when nobody can come in yet, so that a printer and a power plug start a shop.
+
+It holds a password that the box has thought up for the shop, for where its own output goes nobody would see one. It is
+kept once a device has come in with it; until then every start makes another, for a shopkeeper without paper or scissors
+has only the plug to pull.
+"""
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from appliance.access.password import make_password
+from appliance.app.entrance import Entrance
+from appliance.app.slips import InDoubt, NotPrinted, SlipPrinter, Slips, printed
+from appliance.settings import variable
+
+log = logging.getLogger(__name__)
+
+FIRST_DEVICE = "A1"
+"""The till of the first slip; with the same password every other one comes in by a name of its own."""
+
+_RETRY_S = 5.0
+"""How soon a printer is tried again that was not ready: somebody has just put the paper in."""
+
+_RESTS_S = (5.0, 60.0, 600.0)
+"""How long after a sheet in doubt, two, more: a printer that spoils each must not spend the roll."""
+
+
+class FirstSlip:
+    """The thread that prints it, and ends when somebody can come in."""
+
+    def __init__(self, entrance: Entrance, slips: Slips, printers: Sequence[SlipPrinter]) -> None:
+        self._entrance = entrance
+        self._slips = slips
+        self._printers = printers
+        self._stopping = threading.Event()
+        self._doubts = 0
+
+    def run(self) -> None:
+        log.error(
+            "nobody can come in yet printers=%d remedy=%r",
+            len(self._printers),
+            f"read the slip that is printed; or stock-coordinator device add {FIRST_DEVICE}; or set "
+            f"{variable('password')}",
+        )
+        while self._printers and self._entrance.wants_first_slip:
+            if self._stopping.wait(self._try()):
+                break
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def _try(self) -> float:
+        """Print it on the first printer that is ready; return for how many seconds to wait if none was."""
+        assert self._entrance.password is not None, "else no first slip is wanted"
+        for printer in self._printers:
+            password = make_password()
+            try:
+                level = printed(printer, self._slips.make(FIRST_DEVICE, password), is_shops=True)
+            except InDoubt as why:
+                log.warning("first slip printer=%s reason=%r", printer.name, str(why))
+                self._doubts += 1
+                return _RESTS_S[min(self._doubts, len(_RESTS_S)) - 1]
+            except NotPrinted:
+                continue
+            self._entrance.password.propose(password)
+            log.info("first slip printed printer=%s level=%s", printer.name, level)
+            return 0
+        return _RETRY_S
