@@ -37,6 +37,13 @@ class Certificate:
         """What a slip says of it: the SHA-256 of its DER form."""
         return hashlib.sha256(ssl.PEM_cert_to_DER_cert(self.pem)).digest()
 
+    def valid(self) -> tuple[datetime, datetime]:
+        """Return from when and until when it is valid."""
+        from cryptography import x509  # Imported here: a start has no use for it.
+
+        itself = x509.load_pem_x509_certificate(self.pem.encode())
+        return itself.not_valid_before_utc, itself.not_valid_after_utc
+
 
 def own_certificate(directory: Path, names: Iterable[str]) -> Certificate:
     """Return the box's own certificate from the data directory, made if there is none yet. Raises WrongCertificate.

@@ -15,20 +15,22 @@ MDNS_NAME = "stock.local"
 
 def slip_hosts() -> tuple[str, ...]:
     """Return the box's addresses in the shop's network, and last its name there, which stays when they change."""
-    return (*_own_addresses()[: HOSTS_MAX - 1], _own_name())
+    return (*own_addresses()[: HOSTS_MAX - 1], own_name())
 
 
 def certificate_names() -> tuple[str, ...]:
     """Return every name and address by which this box may be called at this moment, itself included."""
-    return tuple(dict.fromkeys((MDNS_NAME, _own_name(), "localhost", "127.0.0.1", "::1", *_own_addresses())))
+    return tuple(dict.fromkeys((MDNS_NAME, own_name(), "localhost", "127.0.0.1", "::1", *own_addresses())))
 
 
-def _own_name() -> str:
+def own_name() -> str:
+    """Return the name by which the box is found in the shop's network (mDNS)."""
     name = f"{socket.gethostname().partition('.')[0]}.local".lower()
     return name if is_host(name) else MDNS_NAME
 
 
-def _own_addresses() -> list[str]:
+def own_addresses() -> list[str]:
+    """Return the box's IPv4 addresses, but for its own loopback."""
     found = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         for _, interface in socket.if_nameindex():

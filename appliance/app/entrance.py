@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 from appliance.access import certificate as certificates
 from appliance.access import password as passwords
@@ -78,10 +79,12 @@ def _certificate(settings: Settings) -> Certificate | None:
     return own_certificate(settings.data_dir, certificate_names())
 
 
-def _complain_of_open_files(settings: Settings) -> None:
+def secret_files(settings: Settings) -> list[Path]:
+    """Return where the secrets are that nobody but the box may read."""
     names = (passwords.FILE_NAME, device_tokens.FILE_NAME, device_tokens.KEY_FILE_NAME, certificates.FILE_NAME)
-    secret = [settings.data_dir / name for name in names]
-    if settings.broker.key is not None:
-        secret.append(settings.broker.key)
-    for path in open_to_others(secret):
+    return [settings.data_dir / name for name in names] + ([settings.broker.key] if settings.broker.key else [])
+
+
+def _complain_of_open_files(settings: Settings) -> None:
+    for path in open_to_others(secret_files(settings)):
         log.error("a secret can be read by others path=%s remedy=%r", path, f"chmod 600 {path}")

@@ -36,6 +36,18 @@ class Machine:
     image: date | None
 
 
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What the medium under a directory says of its health.
+
+    errors: those that its ext4 has recorded since it was made. worn_percent: how much of its life an eMMC has used, in
+    tens; an SD card does not tell.
+    """
+
+    errors: int | None
+    worn_percent: int | None
+
+
 def look(data_dir: Path, sys: Path = SYS) -> Machine:
     """Look once. data_dir: it need not be there yet."""
     return Machine(_temperature_c(sys), _is_power_low(sys), disk_of(data_dir), _image())
@@ -43,12 +55,30 @@ def look(data_dir: Path, sys: Path = SYS) -> Machine:
 
 def disk_of(directory: Path) -> Disk | None:
     """Return the file system that a directory is on, or will be when it is made; None when it does not say."""
-    there = next((path for path in (directory, *directory.absolute().parents) if path.exists()), Path("/"))
+    there = _there(directory)
     try:
         usage = shutil.disk_usage(there)
         return Disk(usage.free, usage.total, bool(os.statvfs(there).f_flag & os.ST_RDONLY))
     except OSError:
         return None
+
+
+def card_of(directory: Path, sys: Path = SYS) -> Card:
+    """Return what the medium says that a directory is on, or will be when it is made."""
+    number = _there(directory).stat().st_dev
+    block = (sys / "dev" / "block" / f"{os.major(number)}:{os.minor(number)}").resolve()
+    errors = next(_numbers(sys, f"fs/ext4/{block.name}/errors_count"), None)
+    for whole in (block, block.parent):
+        # Two numbers, for its two kinds of cells, each in tenths of its life: 0x01 is up to 10 % (eMMC 5.0).
+        tenths = [int(word, 16) for word in (_text(whole / "device" / "life_time") or "").split()]
+        if tenths:
+            return Card(errors, 10 * max(tenths))
+    return Card(errors, None)
+
+
+def _there(directory: Path) -> Path:
+    """Return a directory, or the nearest above it that is there."""
+    return next((path for path in (directory, *directory.absolute().parents) if path.exists()), Path("/"))
 
 
 def _temperature_c(sys: Path) -> float | None:

@@ -52,6 +52,16 @@ def shop_on_paper(settings: Settings) -> Shop:
     return Shop(settings.shop_name or settings.shop, settings.shop_inn, settings.shop_address)
 
 
+def capabilities(printer: PrinterSettings) -> Capabilities:
+    """Return what a unit can do, as its settings have it."""
+    return Capabilities(
+        has_marker=printer.answers is Answers.MARKER,
+        has_fence=printer.answers is Answers.FENCE,
+        has_status=printer.answers is not Answers.NOTHING,
+        codepage=printer.codepage,
+    )
+
+
 class Printer:
     """The thread of one printer: it calls the spool's step, and waits until there is something to do."""
 
@@ -82,7 +92,6 @@ class Printer:
     def _set_up(self, printer: PrinterSettings) -> None:
         name, settings = self.name, self._settings
         paper = Paper(printer.width, printer.codepage)
-        answers = printer.answers
         try:
             model = find_model(printer.profile)
             model.check_width(paper)
@@ -91,12 +100,7 @@ class Printer:
             template = load_template(settings.precheck.template, paper)
             driver = Driver(
                 printer.url,
-                capabilities=Capabilities(
-                    has_marker=answers is Answers.MARKER,
-                    has_fence=answers is Answers.FENCE,
-                    has_status=answers is not Answers.NOTHING,
-                    codepage=paper.code_page,
-                ),
+                capabilities=capabilities(printer),
                 changed=lambda status: self._spool.show(status),
             )
         except (BadUrl, CannotPrint, WrongTemplate) as error:

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from appliance.cli import alert, backup, balance, broker, config, device, explain, printer, run, status, verify
+from appliance.cli import alert, backup, balance, broker, config, device, doctor, explain, printer, run, status, verify
 from appliance.cli.failure import Failure
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("status")(status.status)
+app.command("doctor")(doctor.doctor)
 app.command("balance")(balance.balance)
 app.command("explain")(explain.explain)
 app.command("verify")(verify.verify)

@@ -6,7 +6,7 @@ from typing import Any
 
 from appliance.cli.failure import Failure
 from appliance.control import ControlError, NotRunning, Rows, ask
-from appliance.ledger.database import LedgerError
+from appliance.ledger.database import DiskFault, LedgerError
 from appliance.ledger.reader import Reader
 
 
@@ -31,7 +31,7 @@ def running(directory: Path, do: str, **wanted: Any) -> list[dict[str, Any]]:
 def _offline(directory: Path, from_ledger: Callable[[Reader], Rows]) -> Rows:
     try:
         reader = Reader(directory)
-    except LedgerError as error:
+    except (LedgerError, DiskFault) as error:
         raise Failure(str(error)) from error
     try:
         yield from from_ledger(reader)

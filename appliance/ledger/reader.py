@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import apsw
 import orjson
 
 from appliance.contract import messages, paper
@@ -198,6 +199,14 @@ class Reader:
     def alerts(self) -> list[Alert]:
         """Return the active alerts."""
         return [_alert(row) for row in self._sql(f"{_ALERT} ORDER BY alert")]
+
+    def damage(self) -> str:
+        """Return the first damage that SQLite finds in the file, "" when it finds none; that reads all of it."""
+        try:
+            found = str(self._sql("PRAGMA quick_check(1)").get)
+        except (apsw.CorruptError, apsw.IOError) as error:
+            return str(error)
+        return "" if found == "ok" else found
 
     def totals(self) -> Totals:
         with self._snapshot():
