@@ -21,6 +21,9 @@ from appliance.settings import Settings
 HOLD_S = 10
 """How long a command waits for a printer to end its sheet: the longest prints in 4 s."""
 
+HELD_MAX_S = 600
+"""For how long a command may have a printer at once; it asks anew while it is at work."""
+
 ORDER_S = 20
 """How long a command waits for its own commit; less than the command waits for its answer."""
 
@@ -73,7 +76,10 @@ def handlers(
         """Let a command have a printer's unit for `seconds`; no row when this run has no such printer."""
         if (printer := threads.get(request["printer"])) is None:
             return
-        if not printer.hold(float(request["seconds"]), HOLD_S):
+        held_s = request["seconds"]
+        if not (isinstance(held_s, int | float) and 0 < held_s <= HELD_MAX_S):
+            raise ControlError(f"{held_s!r:.40} seconds: a printer is held for at most {HELD_MAX_S}")
+        if not printer.hold(held_s, HOLD_S):
             raise ControlError(
                 f"{printer.name} is in the middle of a sheet: see that it has paper and its cover is closed, or switch "
                 "it off and on, and begin again"
@@ -81,9 +87,10 @@ def handlers(
         yield {"printer": printer.name}
 
     def resume(request: dict[str, Any]) -> Rows:
+        """Let a printer go on by what was learned meanwhile; no row when this run has no such printer."""
         if printer := threads.get(request["printer"]):
             printer.resume()
-        yield from ()
+            yield {"printer": printer.name}
 
     return {
         "printer-hold": hold,

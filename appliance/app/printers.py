@@ -180,6 +180,7 @@ class Printer:
         if self._is_learned:
             self._is_learned = False
             self._learn()
+            return 0  # Whoever stops the box may have closed the driver before this one.
         self._print_slips()
         return self._spool.step()
 
@@ -206,7 +207,10 @@ class Printer:
 
     def _learn(self) -> None:
         try:
-            self._set_up(printers_in_force(self._settings)[self.name])
+            printer = printers_in_force(self._settings).get(self.name)
+            if printer is not None:  # Else its file was removed, and there is no such printer from the next start on.
+                self._driver.release()
+                self._set_up(printer)
         except (CannotStart, WrongFile) as error:
             # The shop goes on as it was; whoever set the printer up reads the same at the next start.
             log.error("printer=%s goes on as it was reason=%r", self.name, str(error))

@@ -17,6 +17,15 @@ def printers_in_force(settings: Settings) -> dict[str, PrinterSettings]:
     return {name: printer for name, printer in found.items() if printer.url}
 
 
+def owner(settings: Settings, url: str, but: str) -> str | None:
+    """Return the name of the printer, other than `but`, whose unit is at an address already. Raises WrongFile."""
+    unit = _identity(url)
+    for name, printer in printers_in_force(settings).items():
+        if name != but and (printer.url == url or (unit is not None and _identity(printer.url) == unit)):
+            return name
+    return None
+
+
 def _in_force(name: str, printer: PrinterSettings, learned: Learned) -> PrinterSettings:
     url = printer.url or learned.urls.get(name, "")
     unit = learned.units.get(_identity(url) or "")

@@ -6,6 +6,8 @@ The unit is opened here, also with the coordinator running, which lets go of it 
 both, and a person at a prompt holds up one printer and nothing else. Each answer can be an option, for scripts.
 """
 
+import errno
+import os
 import secrets
 import sys
 import threading
@@ -21,13 +23,13 @@ import typer
 from rich.console import Console
 from rich.prompt import Confirm, IntPrompt, Prompt
 
-from appliance.app.setups import unset
+from appliance.app.setups import owner, unset
 from appliance.cli.config import Config, settings_from
 from appliance.cli.failure import Failure
 from appliance.cli.screen import legible, screen
 from appliance.control import ControlError, NotRunning, ask
 from appliance.printing.layout.sheet import CELL_DOTS
-from appliance.printing.learned import Unit, WrongFile, keep
+from appliance.printing.learned import Unit, WrongFile, keep, load
 from appliance.printing.models import CannotPrint, Model, find_model, known_tables
 from appliance.printing.status import PrinterState
 from appliance.printing.transport.address import (
@@ -41,7 +43,7 @@ from appliance.printing.transport.address import (
 from appliance.printing.transport.opening import open_transport
 from appliance.printing.transport.port import CannotOpen, Lost
 from appliance.printing.trial import Heard, Stalled, Trial
-from appliance.printing.units import find_units, identity
+from appliance.printing.units import find_units, identity, lasting
 from appliance.settings import WIDTHS, Answers, PrinterSettings, Settings, variable
 
 _HELD_S, _RENEW_S = 90.0, 30.0
@@ -83,20 +85,28 @@ def setup(
         widths = [one for one in sorted(WIDTHS, reverse=True) if model.dots is None or one * CELL_DOTS <= model.dots]
         if width is not None and width not in widths:
             raise Failure(f"--width {width}: write one of {', '.join(map(str, widths))}")
-        place = printer.url or _place(wizard, url)
+        _prepare(settings.data_dir)
+        place = printer.url or lasting(_place(wizard, url))
+        if (other := owner(settings, place, but=name)) is not None:
+            raise Failure(
+                f"{place} is the printer {other!r}: choose another unit, or set {other!r} up on another first"
+            )
         with _Held(settings.data_dir, name) as held:
             found = place if printer.url else _with_speed(wizard, place)
             unit = _learn(wizard, found, model, widths, line, width)
             address = parse_url(found)
             named = None if address is None else identity(address)
             _keep(settings.data_dir, name, found, named, unit)
-    except (BadUrl, CannotPrint) as error:
+    except (BadUrl, CannotPrint, WrongFile) as error:
         raise Failure(str(error)) from error
     wizard.say(f"{name}: {legible(found)}")
     for told in _tell(setting, printer, unit):
         wizard.say(told)
     if named is None:
-        wizard.say(f"It is known by a number only, which may be another's tomorrow: set {setting('url')} to its link")
+        wizard.say(
+            "It is known by a number only, which may be another's tomorrow, so only its place is kept: "
+            f"set {setting('url')} to a link that stays, and what was learned, and begin again"
+        )
     elif held.is_held:
         wizard.say(f"It is in force. See a pre-check on it: stock-coordinator printer test {name}")
     else:
@@ -116,9 +126,7 @@ class _Wizard:
 
     def text(self, question: str, option: str, proposed: str | None) -> str:
         if self.is_asked:
-            if proposed is None:
-                return Prompt.ask(question, console=self._console)
-            return Prompt.ask(question, console=self._console, default=proposed)
+            return Prompt.ask(question, console=self._console, default=proposed or "", show_default=bool(proposed))
         if self._is_told and proposed is not None:
             return proposed
         raise self._nobody(question, option)
@@ -146,7 +154,8 @@ class _Wizard:
 class _Held:
     """A printer whose unit a running coordinator has let go of, for as long as this is entered.
 
-    is_held: whether there is a coordinator that has this printer. Raises Failure when it cannot let go.
+    is_held: whether there is a coordinator that has this printer; behind the end, whether it goes on by what was
+    learned. Raises Failure when it cannot let go.
     """
 
     def __init__(self, directory: Path, printer: str) -> None:
@@ -173,8 +182,9 @@ class _Held:
         self._ended.set()
         if self.is_held:
             self._renewing.join()
+        self.is_held = False
         with suppress(NotRunning, ControlError):  # It reads what was learned at its next start.
-            list(ask(self._directory, "printer-resume", printer=self._printer))
+            self.is_held = bool(list(ask(self._directory, "printer-resume", printer=self._printer)))
 
     def _renew(self) -> None:
         while not self._ended.wait(_RENEW_S):
@@ -196,38 +206,48 @@ def _place(wizard: _Wizard, url: str | None) -> str:
     """Return the URL of the unit: what the option says, or what the person chooses."""
     if url is not None:
         return url
-    found = find_units()
-    for number, unit in enumerate(found, 1):
-        wizard.say(f"{number}: {legible(unit.words)}, {legible(unit.url)}")
-    if not found:
-        wizard.say("Nothing is plugged in that may be a printer.")
-    question = "Which one? A number, or an address such as tcp://192.168.1.50:9100"
-    chosen = wizard.text(question, "--url", "1" if len(found) == 1 else None)
-    if not chosen.isdecimal():
-        return chosen
-    if not 1 <= int(chosen) <= len(found):
-        raise Failure(f"there is no unit {chosen}: plug the printer in, switch it on, and begin again")
-    return found[int(chosen) - 1].url
+    while True:
+        found = find_units()
+        for number, unit in enumerate(found, 1):
+            wizard.say(f"{number}: {legible(unit.words)}, {legible(unit.url)}")
+        if not found:
+            wizard.say("Nothing is plugged in that may be a printer. Plug it in, switch it on, and press Enter.")
+        question = "Which one? A number, or an address such as tcp://192.168.1.50:9100"
+        chosen = wizard.text(question, "--url", "1" if len(found) == 1 else None)
+        if chosen.isdecimal() and 1 <= int(chosen) <= len(found):
+            return found[int(chosen) - 1].url
+        if chosen and not chosen.isdecimal():
+            return chosen
+
+
+def _prepare(directory: Path) -> None:
+    """See that what will be learned can be kept, before a person is asked for anything. Raises WrongFile."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_keep(directory, error) from error
+    if not os.access(directory, os.W_OK):
+        raise _cannot_keep(directory, OSError(errno.EACCES, "this user may not write it, or the disk is read-only"))
+    load(directory)
 
 
 def _keep(directory: Path, printer: str, url: str, named: str | None, unit: Unit) -> None:
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         keep(directory, printer, url, named, unit)
-    except WrongFile as error:
-        raise Failure(str(error)) from error
     except OSError as error:
-        raise Failure(f"{directory}: what was learned cannot be kept there: {error.strerror}") from error
+        raise _cannot_keep(directory, error) from error
+
+
+def _cannot_keep(directory: Path, error: OSError) -> Failure:
+    return Failure(f"{directory}: what is learned cannot be kept there: {error.strerror}")
 
 
 def _learn(wizard: _Wizard, url: str, model: Model, widths: list[int], line: int | None, width: int | None) -> Unit:
     """Print the sheet, and ask what came out."""
-    marker = f"M{secrets.randbelow(1000):03}"
     tables = known_tables()
     trial = _opened(url)
     try:
-        _await_ready(wizard, trial, url)
-        heard = trial.print(model, marker.encode(), tables, widths)
+        heard, marker = _printed(wizard, trial, url, partial(trial.print, model, tables, widths))
     except Lost as error:
         raise Failure(f"{url}: {error}: mend that, and begin again") from error
     except Stalled as error:
@@ -246,6 +266,25 @@ def _learn(wizard: _Wizard, url: str, model: Model, widths: list[int], line: int
         width = wizard.number("Which is the longest ruler that is not broken in two?", "--width", widths)
     page, table = tables[line - 1] if line else (None, None)
     return Unit(answers.value, width, page, table)
+
+
+def _printed(wizard: _Wizard, trial: Trial, url: str, printing: Callable[[bytes], Heard]) -> tuple[Heard, str]:
+    """Print a sheet until one comes out undisturbed; return what was heard meanwhile, and its marker.
+
+    What a unit does not say because its paper ended, or its power, would be taken for what it cannot say. Raises Lost,
+    Stalled.
+    """
+    while True:
+        _await_ready(wizard, trial, url)
+        marker = f"M{secrets.randbelow(1000):03}"
+        heard = printing(marker.encode())
+        if heard.has_marker or not heard.has_status:
+            return heard, marker
+        if (status := trial.status()) is None:
+            raise Lost("it fell silent in the middle of the sheet")
+        if status.state is PrinterState.READY:
+            return heard, marker
+        wizard.say("The sheet did not come out whole. Another one comes; look at that.")
 
 
 def _await_ready(wizard: _Wizard, trial: Trial, url: str) -> None:
@@ -307,3 +346,5 @@ def _tell(setting: Callable[[str], str], printer: PrinterSettings, unit: Unit) -
         yield f"{name}: {value}" if name in taken else f"{name}: {value}, but {setting(name)} goes before"
     if unit.table is None:
         yield f"No line was readable: look for the code page in its manual, and set {setting('codepage')}"
+        if unit.answers == Answers.NOTHING:
+            yield "If not even figures came out, its line has another speed, or it is another unit: begin again"

@@ -48,13 +48,20 @@ def load(directory: Path) -> Learned:
     path = directory / FILE_NAME
     try:
         kept = orjson.loads(path.read_bytes())
-        return Learned(dict(kept["urls"]), {unit: Unit(**found) for unit, found in kept["units"].items()})
+        urls = {printer: _text(url) for printer, url in kept["urls"].items()}
+        return Learned(urls, {unit: Unit(**found) for unit, found in kept["units"].items()})
     except FileNotFoundError:
         return Learned()
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise WrongFile(
             f"{path} cannot be read ({error}): remove it, and run: stock-coordinator printer setup"
         ) from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} is no address")
+    return value
 
 
 def keep(directory: Path, printer: str, url: str, identity: str | None, unit: Unit) -> None:

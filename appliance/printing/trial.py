@@ -63,7 +63,7 @@ class Trial:
         self._conversation.end_the_past(HEADER_BYTES_MAX)
         return self._conversation.status()
 
-    def print(self, model: Model, marker: bytes, tables: Iterable[tuple[str, int]], widths: Iterable[int]) -> Heard:
+    def print(self, model: Model, tables: Iterable[tuple[str, int]], widths: Iterable[int], marker: bytes) -> Heard:
         """Print the sheet with these lines and rulers; return what was answered meanwhile. Raises Lost, Stalled.
 
         marker: four letters or digits that have not been sent to this unit lately.

@@ -103,6 +103,10 @@ class Printer:
                 self._held += len(command)
         return len(taken)
 
+    def holds(self) -> bool:
+        """Say whether it has taken what it has not printed yet."""
+        return self._held > 0
+
     def has_room(self) -> bool:
         return self._off_s > 0 or (not self.is_stalled and self._held < self.buffer_bytes)
 

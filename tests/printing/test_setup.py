@@ -1,12 +1,14 @@
 """`printer setup` as a person does it: at a terminal, with a printer on a pty or in the network, box up or down."""
 
+import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from appliance.control import ask
+from appliance.control import ControlError, ask
 from appliance.printing.learned import Learned, Unit, load
 from appliance.printing.models import known_tables
 from appliance.printing.trial import SAMPLE
@@ -185,6 +187,106 @@ def test_a_printer_without_paper_is_waited_for(tmp_path: Path, pty: PtyPrinter, 
         waiter.types("")
         answer_by_the_sheet(waiter, pty, is_marker_seen=False)
         assert waiter.ends() == 0, waiter.screen
+
+
+def test_a_printer_whose_paper_ends_in_mid_sheet_is_not_taken_for_one_that_cannot_answer(
+    tmp_path: Path, pty: PtyPrinter, unit: Printer
+) -> None:
+    unit.bytes_per_s = 1.0
+    with person(tmp_path / "data", "--url", f"serial://{pty.link}?baud=9600") as waiter:
+        wait_until(unit.holds)
+        pty.do(Printer.take_paper)
+        waiter.sees("The sheet did not come out whole.")
+        waiter.sees("out of paper: put a new roll in")
+        pty.do(lambda printer: setattr(printer, "bytes_per_s", 20_000.0))
+        pty.do(Printer.give_paper)
+        waiter.types("")
+        waiter.sees(MARKER_QUESTION)
+
+
+def test_whoever_plugs_the_printer_in_late_presses_enter(tmp_path: Path, pty: PtyPrinter) -> None:
+    with person(tmp_path / "data") as waiter:
+        for typed in ("", "7"):
+            waiter.sees("Which one?")
+            waiter.types(typed)
+        waiter.sees("Which one?")
+        waiter.types(f"serial://{pty.link}")
+        waiter.sees(MARKER_QUESTION)
+
+
+def test_a_box_that_was_started_meanwhile_prints_by_what_was_learned(tmp_path: Path, pty: PtyPrinter) -> None:
+    data, url = tmp_path / "data", f"serial://{pty.link}?baud=115200"
+    with person(data, "--line", "1", "--width", "48", STOCK_PRINTER__URL=url) as waiter:
+        waiter.sees(MARKER_QUESTION)
+        with Box(data, STOCK_PRINTER__URL=url) as box:
+            wait_until(lambda: printers(box)[0]["reason"] == "this printer cannot tell its state")
+            waiter.types("n")
+            assert waiter.ends() == 0, waiter.screen
+            assert "It is in force." in waiter.screen
+            wait_until(lambda: printers(box)[0]["state"] == "ready")
+
+
+def test_a_box_goes_on_without_what_was_learned_of_its_printer(tmp_path: Path, pty: PtyPrinter) -> None:
+    data, url = tmp_path / "data", f"serial://{pty.link}?baud=115200"
+    assert command(data, "--url", url, "--line", "1", "--width", "48", "--yes").returncode == 0
+    with Box(data) as box:
+        wait_until(lambda: printers(box)[0]["state"] == "ready")
+        (data / "printers.json").unlink()
+        with person(data, "--url", url) as waiter:
+            waiter.sees(MARKER_QUESTION)
+            waiter.types("\x04")
+            assert waiter.ends() == 1
+        wait_until(lambda: printers(box)[0]["state"] == "ready")
+
+
+def test_a_unit_is_let_go_of_before_it_is_opened_by_what_was_learned(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lp0")
+    data = tmp_path / "data"
+    with Box(data, STOCK_PRINTER__URL=f"usb://{tmp_path / 'lp0'}") as box:
+        wait_until(lambda: opened(box, tmp_path / "lp0") == 1)
+        for _ in range(3):
+            assert list(ask(data, "printer-resume", printer="main")) == [{"printer": "main"}]
+            assert list(ask(data, "printer-hold", printer="main", seconds=60)) == [{"printer": "main"}]
+            assert opened(box, tmp_path / "lp0") == 0
+            list(ask(data, "printer-resume", printer="main"))
+            wait_until(lambda: opened(box, tmp_path / "lp0") == 1)
+
+
+def opened(box: Box, node: Path) -> int:
+    """Return how often the box has a node open."""
+    assert box.process is not None
+    found = 0
+    for one in Path(f"/proc/{box.process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # It was closed just now.
+            found += one.readlink() == node
+    return found
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 1e300, "a"])
+def test_nobody_holds_a_printer_for_ever(tmp_path: Path, seconds: object) -> None:
+    with (
+        Box(tmp_path / "data", STOCK_PRINTER__URL=f"file://{tmp_path / 'receipts'}") as box,
+        pytest.raises(ControlError, match="is held for at most 600"),
+    ):
+        list(ask(box.directory, "printer-hold", printer="main", seconds=seconds))
+
+
+def test_a_unit_is_one_printers(tmp_path: Path, pty: PtyPrinter) -> None:
+    (tmp_path / "shop.toml").write_text("[printers.bar]\n[printers.kitchen]\n")
+    words = ("--config", str(tmp_path / "shop.toml"), "--line", "1", "--width", "48", "--yes")
+    assert command(tmp_path / "data", "bar", "--url", f"serial://{pty.link}?baud=9600", *words).returncode == 0
+    done = command(tmp_path / "data", "kitchen", "--url", f"serial://{pty.link}?baud=19200", *words)
+    assert (done.returncode, "is the printer 'bar': choose another unit" in done.stderr) == (1, True)
+    assert command(tmp_path / "data", "bar", "--url", f"serial://{pty.link}?baud=19200", *words).returncode == 0
+
+
+def test_what_cannot_be_kept_is_said_before_anything_is_printed(tmp_path: Path, pty: PtyPrinter) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "printers.json").write_text('{"urls": {"main": 1}, "units": {}}')
+    for directory, sentence in ((tmp_path / "data", "remove it"), (Path("/proc/nothing"), "cannot be kept there")):
+        done = command(directory, "--url", f"serial://{pty.link}?baud=9600", "--line", "1", "--width", "48", "--yes")
+        assert (done.returncode, sentence in done.stderr, done.stdout) == (1, True, "")
+    assert pty.sheets() == []
 
 
 def command(directory: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
