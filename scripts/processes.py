@@ -23,7 +23,8 @@ START_S = 30.0
 
 _POLL_S = 0.02
 
-_SBIN = "/usr/sbin:/sbin"  # Debian keeps daemons there, which an ordinary user's PATH leaves out.
+_OFF_PATH = ("/usr/sbin", "/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin")))
+"""Where Debian keeps daemons, and PostgreSQL's programs; an ordinary user's PATH leaves them out."""
 
 _CPUCLOCK_SCHED = 2
 """The scheduler's account, to the nanosecond."""
@@ -51,11 +52,11 @@ def run_of(directory: Path) -> str | None:
     return str(row["run"])
 
 
-def installed(program: str) -> str:
-    """Return the path of one of mosquitto's programs. Raises Failed when there is none."""
-    found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:{_SBIN}")
+def installed(program: str, package: str) -> str:
+    """Return the path of a program of a Debian package. Raises Failed when it is not there."""
+    found = shutil.which(program, path=":".join((os.environ.get("PATH", ""), *_OFF_PATH)))
     if found is None:
-        raise Failed(f"there is no {program}: install it with: sudo apt-get install mosquitto mosquitto-clients")
+        raise Failed(f"there is no {program}: install it with: sudo apt-get install {package}")
     return found
 
 

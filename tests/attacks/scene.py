@@ -14,8 +14,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from appliance.control import ask
-from scripts.benchmark.contenders import Running
-from scripts.benchmark.tills import RECEIVED, Till
+from scripts.benchmark.load.mqtt import Broker, Till
+from scripts.benchmark.load.tills import RECEIVED
 from scripts.processes import run_of
 from tests.box import PASSWORD, Box
 
@@ -76,8 +76,7 @@ class Scene:
         assert box.process is not None
         self.box = box
         self._process = Path("/proc") / str(box.process.pid)
-        running = Running(box.port, PASSWORD, run_of(box.directory) or "", ())
-        self._till = Till(running, DEVICE)
+        self._till = Till(Broker(box.port, PASSWORD, run_of(box.directory) or ""), DEVICE)
         self._sell(RECEIVED, "receive")
 
     @property

@@ -69,13 +69,14 @@ class Mosquitto:
         (folder / "acl").write_text(acl)
         passwords = folder / "passwords"
         passwords.write_text("".join(f"{user}:{PASSWORD}\n" for user in (COORDINATOR, *DEVICES)))
-        subprocess.run([installed("mosquitto_passwd"), "-U", str(passwords)], check=True)
+        subprocess.run([installed("mosquitto_passwd", "mosquitto"), "-U", str(passwords)], check=True)
         self.start()
 
     def start(self) -> None:
         # It warns of being root before it opens its log.
         self._process = subprocess.Popen(
-            [*self._inside, installed("mosquitto"), "-c", str(self._configuration)], stderr=subprocess.DEVNULL
+            [*self._inside, installed("mosquitto", "mosquitto"), "-c", str(self._configuration)],
+            stderr=subprocess.DEVNULL,
         )
         wait_until(self._is_listening)
 

@@ -67,7 +67,9 @@ def test_a_device_writes_there_what_it_writes_at_the_embedded_broker(mosquitto: 
 
 def test_a_user_with_a_wildcard_for_a_name_gets_nothing(mosquitto: Mosquitto, tmp_path: Path) -> None:
     passwords = tmp_path / "passwords"
-    subprocess.run([processes.installed("mosquitto_passwd"), "-b", str(passwords), "+", "secret"], check=True)
+    subprocess.run(
+        [processes.installed("mosquitto_passwd", "mosquitto"), "-b", str(passwords), "+", "secret"], check=True
+    )
     mosquitto.kill()
     mosquitto.start()
     with mosquitto.client(COORDINATOR) as coordinator, Client(mosquitto.address).log_in(user="+") as odd:

@@ -20,12 +20,14 @@ READY = "ready"
 
 _ROOT = "stock/v1/shop/"
 _SCHEMA = """
-CREATE TABLE operation (
+CREATE TABLE IF NOT EXISTS operation (
     rev INTEGER PRIMARY KEY, device TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL,
     sku TEXT NOT NULL, qty_milli INTEGER NOT NULL, reason TEXT NOT NULL, at TEXT NOT NULL,
     UNIQUE (device, epoch, seq)
 );
-CREATE TABLE balance (sku TEXT PRIMARY KEY, on_hand_milli INTEGER NOT NULL, rev INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS balance (
+    sku TEXT PRIMARY KEY, on_hand_milli INTEGER NOT NULL, rev INTEGER NOT NULL
+) WITHOUT ROWID;
 """
 _SELL = """
 INSERT INTO balance VALUES (?, ?, ?)
@@ -40,22 +42,25 @@ def main(port: int, path: str) -> None:
 
     def on_message(client: Client, _: object, message: MQTTMessage) -> None:
         device = message.topic.split("/")[4]
-        operation = json.loads(message.payload)
-        epoch, seq, sku = operation["epoch"], operation["seq"], operation["sku"]
-        qty_milli = round(float(operation["qty"]) * 1000)
-        try:
+        told = json.loads(message.payload)
+        epoch, operations = told["epoch"], told.get("ops") or [told]
+        balances: list[dict[str, Any]] = []
+        for operation in operations:
+            seq, sku = operation["seq"], operation["sku"]
+            qty_milli = round(float(operation["qty"]) * 1000)
             rev = database.execute(
-                "INSERT INTO operation (device, epoch, seq, sku, qty_milli, reason, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO operation (device, epoch, seq, sku, qty_milli, reason, at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING rev",
                 (device, epoch, seq, sku, qty_milli, operation["reason"], operation["at"]),
-            ).lastrowid
-        except sqlite3.IntegrityError:
-            database.rollback()  # Heard before: it only wants its ack again.
-        else:
-            (on_hand_milli,) = database.execute(_SELL, (sku, qty_milli, rev)).fetchone()
-            database.commit()
-            balance = {"sku": sku, "on_hand": f"{on_hand_milli / 1000:g}", "rev": rev}
-            client.publish(f"{_ROOT}balance/{sku}", json.dumps(balance), retain=True)
-        client.publish(f"{_ROOT}device/{device}/ack", json.dumps({"epoch": epoch, "seq": seq}))
+            ).fetchone()
+            if rev is not None:  # Else it was heard before, and only wants its ack again.
+                (on_hand_milli,) = database.execute(_SELL, (sku, qty_milli, *rev)).fetchone()
+                balances.append({"sku": sku, "on_hand": f"{on_hand_milli / 1000:g}", "rev": rev[0]})
+        database.commit()
+        for balance in balances:
+            client.publish(f"{_ROOT}balance/{balance['sku']}", json.dumps(balance), retain=True)
+        ack = {"epoch": epoch, "seq": operations[-1]["seq"]}
+        client.publish(f"{_ROOT}device/{device}/ack", json.dumps(ack))
 
     def on_connect(client: Client, *_: object) -> None:
         client.subscribe(f"{_ROOT}device/+/op", qos=1)

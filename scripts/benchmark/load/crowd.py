@@ -10,11 +10,10 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from multiprocessing import get_context
 
-from scripts.benchmark.contenders import Running
-from scripts.benchmark.tills import SHOP, Connection, login, subscription
+from scripts.benchmark.load.mqtt import SHOP, Broker, Connection, login, subscription
+from scripts.benchmark.load.tills import STALLED_S
 from scripts.processes import Failed
 
 CROWD = 500
@@ -25,10 +24,9 @@ _LET_IN = b"\x20\x02\x00\x00" + b"\x90\x03\x00\x01\x00"
 
 _PING, _GOODBYE = b"\xc0\x00", b"\xe0\x00"
 _BETWEEN_PINGS_S = 0.001
-_STALLED_S = 30.0
 
 
-def seconds_until_all_are_in(running: Running) -> float:
+def seconds_until_all_are_in(broker: Broker) -> float:
     """Have the crowd connect, log in and subscribe at once. Returns how long it took until the last one was in.
 
     Raises Failed when anybody is refused, or left waiting.
@@ -39,19 +37,19 @@ def seconds_until_all_are_in(running: Running) -> float:
         for number in range(CROWD):
             till = sockets.enter_context(socket.socket())
             till.setblocking(False)
-            till.connect_ex(("127.0.0.1", running.port))
+            till.connect_ex(("127.0.0.1", broker.port))
             selector.register(till, selectors.EVENT_WRITE, f"crowd-{number}")
             received[till] = b""
         waiting = CROWD
         while waiting:
-            if not (ready := selector.select(_STALLED_S)):
-                raise Failed(f"{waiting} of {CROWD} tills were not in after {_STALLED_S:.0f} s")
+            if not (ready := selector.select(STALLED_S)):
+                raise Failed(f"{waiting} of {CROWD} tills were not in after {STALLED_S:.0f} s")
             for key, event in ready:
                 assert isinstance(key.fileobj, socket.socket)
                 till = key.fileobj
                 try:
                     if event & selectors.EVENT_WRITE:
-                        till.send(login(running, key.data) + subscription(SHOP.device(key.data, "ack")))
+                        till.send(login(broker, key.data) + subscription(SHOP.device(key.data, "ack")))
                         selector.modify(till, selectors.EVENT_READ)
                         continue
                     answer = till.recv(4096)
@@ -65,7 +63,7 @@ def seconds_until_all_are_in(running: Running) -> float:
                     raise Failed(f"a till was refused with {received[till].hex() or 'a closed connection'}")
         took_s = time.perf_counter() - began_s
         for till in received:
-            till.settimeout(_STALLED_S)
+            till.settimeout(STALLED_S)
             till.send(_GOODBYE)
         for till in received:
             while till.recv(4096):  # Until it is closed: the next time is a new one.
@@ -74,15 +72,15 @@ def seconds_until_all_are_in(running: Running) -> float:
 
 
 @contextmanager
-def waiting_for_answers(running: Running, seconds: float) -> Iterator[Future[float]]:
+def waiting_for_answers(broker: Broker, seconds: float) -> Iterator[Future[float]]:
     """Give what becomes the longest wait for an answer, in milliseconds, of one till that is in and asks on and on."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         pool.submit(time.monotonic).result()  # It imports what it needs before anything is measured.
-        yield pool.submit(_longest_answer_ms, replace(running, processes=()), seconds)
+        yield pool.submit(_longest_answer_ms, broker, seconds)
 
 
-def _longest_answer_ms(running: Running, seconds: float) -> float:
-    connection = Connection(running, "waiting", SHOP.device("waiting", "answer"))
+def _longest_answer_ms(broker: Broker, seconds: float) -> float:
+    connection = Connection(broker, "waiting", SHOP.device("waiting", "answer"))
     ends_s, longest_s = time.perf_counter() + seconds, 0.0
     while (asked_s := time.perf_counter()) < ends_s:
         connection.send(_PING)

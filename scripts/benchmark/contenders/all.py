@@ -1,0 +1,10 @@
+"""The contenders by their names."""
+
+from scripts.benchmark.contenders import Contender
+from scripts.benchmark.contenders.mosquitto import Mosquitto
+from scripts.benchmark.contenders.naive import Naive
+from scripts.benchmark.contenders.ours import Ours
+from scripts.benchmark.contenders.postgresql import Postgresql
+from scripts.benchmark.contenders.redis import Redis
+
+CONTENDERS: dict[str, Contender] = {one.name: one for one in (Ours(), Naive(), Redis(), Postgresql(), Mosquitto())}
