@@ -44,6 +44,18 @@ def test_stop_that_comes_while_a_turn_begins_is_not_missed(shop: Shop, monkeypat
     assert shop.on_hand() == "-1"
 
 
+def test_stop_that_comes_while_messages_wait_is_not_missed(shop: Shop) -> None:
+    """It was: the turn that dealt with them was not the last, and nobody woke the thread for another one."""
+    turns = _turns(shop)
+    shop.hand("A1", orjson.dumps(message(operation(1))))
+    turns.stop()
+    thread = threading.Thread(target=turns.run, daemon=True)
+    thread.start()
+    thread.join(timeout=20)
+    assert not thread.is_alive()
+    assert shop.on_hand() == "-1"
+
+
 def test_time_is_kept_although_messages_never_stop(shop: Shop) -> None:
     """A message a minute without a revision once kept shop time from ever becoming durable."""
     turns = _turns(shop)

@@ -56,8 +56,11 @@ class Turns:
             self._coordinator.has_inbox.clear()
             is_stopping = self._stopping.is_set()  # Asked before the turn: what was taken before `stop` is committed.
             self._rewrite_for_link()
-            if not self._turn() and is_stopping:
-                break
+            taken = self._turn()
+            if is_stopping:
+                if not taken:
+                    break
+                self._coordinator.has_inbox.set()  # For the next round: nobody else will.
         self._ended.set()
 
     def stop(self) -> None:

@@ -160,19 +160,26 @@ class Desk(Device):
 
 
 class Watcher(threading.Thread):
-    """A screen that follows `changes` until the box is gone; `through` is the last revision that it was shown."""
+    """A screen that follows the box until it is gone.
+
+    through: the last revision that it was shown. state: what the coordinator last said that it is.
+    """
 
     def __init__(self, address: tuple[str, int]) -> None:
         super().__init__(name="watcher")
         self.through = 0
+        self.state = ""
         self._client = wire.Client(address).log_in(user="screen", password=PASSWORD, client_id="screen")
-        self._client.subscribe((f"{ROOT}changes", 0))
+        self._client.subscribe((f"{ROOT}changes", 0), (f"{ROOT}coordinator", 0))
 
     def run(self) -> None:
         with self._client as client:
             while (packet := client.read()) is not None:
-                if packet.kind == wire.PUBLISH:
-                    self.through = orjson.loads(packet.payload)["to"]
+                said = orjson.loads(packet.payload)
+                if packet.topic.endswith("/changes"):
+                    self.through = said["to"]
+                else:
+                    self.state = said["state"]
 
 
 def number(seq: int) -> str:
@@ -197,7 +204,7 @@ def kill_again_and_again(directory: Path, kills: int, chance: random.Random) -> 
             watcher = Watcher(box.address)
             devices = [Device(name, box.address, acked[name]) for name in DEVICES]
             devices.append(Desk(box.address, acked[DESK]))
-            with _working(watcher, *devices):
+            with working(watcher, *devices):
                 assert box.process is not None
                 try:
                     code = box.process.wait(chance.uniform(*LIFE_S))
@@ -224,7 +231,7 @@ def kill_again_and_again(directory: Path, kills: int, chance: random.Random) -> 
 
 
 @contextmanager
-def _working(*threads: threading.Thread) -> Iterator[None]:
+def working(*threads: threading.Thread) -> Iterator[None]:
     """Let them work until the box is gone, which ends them."""
     for thread in threads:
         thread.start()

@@ -16,7 +16,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
@@ -25,31 +24,18 @@ from typing import Annotated
 
 import typer
 
-from appliance.control import ask
-from appliance.ledger.verify import Violation, verify
-from appliance.till import Till
 from tests.box import PASSWORD, Box
 from tests.broker import mosquitto
 from tests.broker.mosquitto import Mosquitto
+from tests.crash.shift import Shift
 from tests.crash.sides import BOX, FAULTS, TILLS, Sides, within
 from tests.evidence.result import Json, Result, bar, write
-from tests.shop import rows
-from tests.waiting import wait_until
-
-DEVICES = ("A1", "A2", "A3", "A4")
-SKUS = ("milk", "bread", "salt")
-
-PACE_S = 0.05
-"""Between the sales of one till."""
 
 FAULT_S = (0.5, 5.0)
 """How long a fault lasts: a TCP connection outlives some, and what waits behind it gets old."""
 
 KILLED = 0.2
 """In how many faults the box dies, too."""
-
-DRAIN_S = 120.0
-"""How long the tills may take when the line is whole again: the longest wait of theirs is 30 s."""
 
 PORT = 1883
 
@@ -62,41 +48,15 @@ class Where(StrEnum):
     NEAR = "near"
 
 
-class Seller(threading.Thread):
-    """Sells at one till, as a cashier does, until it is told to stop. sold: pieces, by SKU."""
-
-    def __init__(self, till: Till, seed: str) -> None:
-        super().__init__(name=f"seller-{seed}")
-        self.till = till
-        self.sold: Counter[str] = Counter()
-        self._chance = random.Random(seed)
-        self._is_over = threading.Event()
-
-    def run(self) -> None:
-        while not self._is_over.wait(PACE_S):
-            sku = self._chance.choice(SKUS)
-            self.till.sell(sku, 1)
-            self.sold[sku] += 1
-
-    def stop(self) -> None:
-        self._is_over.set()
-        self.join()
-
-
 def sell_through(
     directory: Path, where: Where, faults: list[str], chance: random.Random, told: Callable[[], None]
 ) -> tuple[int, list[str]]:
     """Let tills sell through these faults, one after the other; return how much they sold, and what is wrong."""
-    with Sides() as line, _house(directory, where, line) as (box, host, password), ExitStack() as stack:
-        tills = [
-            stack.enter_context(
-                Till(host=host, port=PORT, shop="shop", device=device, password=password, path=directory / device)
-            )
-            for device in DEVICES
-        ]
-        sellers = [Seller(till, f"{device} {chance.random()}") for device, till in zip(DEVICES, tills, strict=True)]
-        for seller in sellers:
-            seller.start()
+    with (
+        Sides() as line,
+        _house(directory, where, line) as (box, host, password),
+        Shift(directory, host, PORT, password) as shift,
+    ):
         for fault in faults:
             line.break_(fault)
             dies = chance.random() < KILLED
@@ -108,50 +68,9 @@ def sell_through(
                     line.heal()  # It has started when it has reached its broker.
                 box.start()
             told()
-        for seller in sellers:
-            seller.stop()
         line.heal()
-        wrong = [
-            f"{device} has {till.pending} sales that nobody acknowledged: {till.fault}"
-            for device, till in zip(DEVICES, tills, strict=True)
-            if not till.wait_acked(DRAIN_S)
-        ]
-        sold = sum((seller.sold for seller in sellers), Counter[str]())
-        wrong += _wrong_balances(box, tills, sold)
-        box.kill()
-    counted = dict(
-        rows(
-            box.directory,
-            "SELECT name, count(*) FROM txn JOIN epoch ON epoch.id = txn.epoch JOIN device ON device.id = device "
-            "GROUP BY name",
-        )
-    )
-    for device, seller in zip(DEVICES, sellers, strict=True):
-        if counted.get(device) != seller.sold.total():
-            wrong.append(f"{device} sold {seller.sold.total()} times, and the ledger has {counted.get(device)}")
-    try:
-        verify(box.directory)
-    except Violation as violation:
-        wrong.append(str(violation))
-    return sold.total(), wrong
-
-
-def _wrong_balances(box: Box, tills: list[Till], sold: Counter[str]) -> Iterator[str]:
-    """Walk the balances that are not what was sold, in the box and on each till's screen."""
-    for sku, count in sold.items():
-        found = [row["on_hand"] for row in ask(box.directory, "balance", sku=sku)]
-        if found != [f"-{count}"]:
-            yield f"{count} {sku} were sold, and the ledger has {found}"
-        for device, till in zip(DEVICES, tills, strict=True):
-            try:
-                wait_until(lambda till=till, sku=sku, count=count: _shown(till, sku) == f"-{count}")  # type: ignore[misc]
-            except AssertionError:
-                yield f"{count} {sku} were sold, and {device} shows {_shown(till, sku)}"
-
-
-def _shown(till: Till, sku: str) -> str:
-    balance = till.balance(sku)
-    return "nothing" if balance is None else balance.on_hand
+        wrong = shift.over(box)
+        return shift.sold.total(), wrong
 
 
 @contextmanager
