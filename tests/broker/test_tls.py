@@ -1,10 +1,13 @@
 """TLS at the embedded broker: the guard stands before the handshake, and whatever is said there harms nobody else."""
 
+import gc
 import random
 import socket
 import ssl
+import tracemalloc
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -134,3 +137,39 @@ def test_a_refused_peer_that_says_no_goodbye_is_cut_off(certificate: Certificate
         refused.send(wire.connect(password="wrong"))
         assert refused.expect(wire.CONNACK).body[1] == 4
         assert drained(raw)
+
+
+def test_a_handshake_costs_little_memory_before_anybody_has_logged_in(broker: Ours, client: ssl.SSLContext) -> None:
+    count = 50
+    with ExitStack() as clients:
+        for _ in range(5):  # What is made once is made.
+            clients.enter_context(wire.Client(broker.address, tls=client))
+        tracemalloc.start()
+        try:
+            for _ in range(count):
+                clients.enter_context(wire.Client(broker.address, tls=client))
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert held / count < 64 * 1024
+
+
+def test_a_handshake_that_failed_is_freed_at_once_and_not_left_to_the_garbage_collector(broker: Ours) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for rubbish in (wire.PING, b"\x16\x03\x01\x00\x05hello", _client_hello()):
+            with socket.create_connection(broker.address, wire.DEADLINE_S) as stranger:
+                stranger.sendall(rubbish)
+                stranger.recv(1)  # It is read, and answered if only by an alert.
+        wait_until(lambda: not [one for one in gc.get_objects() if type(one) is SSLProtocol])
+    finally:
+        gc.enable()
+
+
+def _client_hello() -> bytes:
+    said = ssl.MemoryBIO()
+    speaker = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(ssl.MemoryBIO(), said, server_hostname="localhost")
+    with suppress(ssl.SSLWantReadError):
+        speaker.do_handshake()
+    return said.read()

@@ -109,6 +109,8 @@ class DeviceHandler(BrokerProtocolHandler):
 
     async def serve(self) -> None:
         """Handle packets until the connection is closed."""
+        turn_s = self._hub.limits.turn_s
+        turn_ends_s = self._loop.time() + turn_s
         try:
             while not self._closed:
                 if not self._may_read.is_set():
@@ -118,11 +120,14 @@ class DeviceHandler(BrokerProtocolHandler):
                     if not data:
                         self.close("the peer went away", will=True)
                     self._heard_s = self._loop.time()
+                    turn_ends_s = self._heard_s + turn_s
                     self._framer.feed(data)
-                elif isinstance(packet, Publish):
-                    self._publish(packet)
                 else:
-                    await self._control(packet)
+                    await self._handle(packet)
+                    if self._loop.time() > turn_ends_s:
+                        # As long as there are bytes, neither a read nor a packet lets the others run.
+                        await asyncio.sleep(0)
+                        turn_ends_s = self._loop.time() + turn_s
         except Malformed as error:
             self._hub.complain(self.device, str(error))
             self.close("it broke the protocol", will=True)
@@ -231,8 +236,10 @@ class DeviceHandler(BrokerProtocolHandler):
             self._heard_s = self._loop.time()
             self._may_read.set()
 
-    async def _control(self, packet: Control) -> None:
-        if packet.kind == PINGREQ:
+    async def _handle(self, packet: Publish | Control) -> None:
+        if isinstance(packet, Publish):
+            self._publish(packet)
+        elif packet.kind == PINGREQ:
             self._out.send(_PINGRESP)
         elif packet.kind == PUBACK:
             self.device_session.acknowledge(packets.acknowledged(packet))
