@@ -7,8 +7,10 @@ remedy, so every field's description is written to follow "write …". Nothing c
 import codecs
 import os
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Annotated, Any, get_args
 from zoneinfo import ZoneInfo
@@ -16,6 +18,7 @@ from zoneinfo import ZoneInfo
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -33,6 +36,7 @@ FILE_NAME = "stock-coordinator.toml"
 _CONFIG = f"{PREFIX}CONFIG"
 
 TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+_SSH_KEY = r"^(ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+( [^\n]*)?$"
 Port = Annotated[int, Field(ge=1, le=65535)]
 PortOrNone = Annotated[int, Field(ge=0, le=65535)]
 
@@ -180,6 +184,33 @@ class BackupSettings(BaseModel):
     keep: int = Field(default=7, ge=1, le=1000, description="how many copies are kept, 1 to 1000")
 
 
+def _nothing(value: object) -> object:
+    """A key that is there and blank asks for nothing, as one that is not there."""
+    return None if value == "" else value
+
+
+class BoxSettings(BaseModel):
+    """The machine itself. The image applies them at each start; where another system rules they are not looked at."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hostname: str = Field(
+        default="stock",
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+        description="the name that .local follows: 1 to 63 of a-z, 0-9 and -",
+    )
+    address: Annotated[IPv4Interface | None, BeforeValidator(_nothing)] = Field(
+        default=None, description="an address and its network's size, as 192.168.1.5/24, or nothing to ask the router"
+    )
+    gateway: Annotated[IPv4Address | None, BeforeValidator(_nothing)] = Field(
+        default=None, description="the router's address, as 192.168.1.1"
+    )
+    dns: tuple[IPv4Address, ...] = Field(default=(), max_length=3, description="a list of at most 3 IPv4 addresses")
+    authorized_keys: tuple[Annotated[str, StringConstraints(pattern=_SSH_KEY)], ...] = Field(
+        default=(), description="a list of public ssh keys, a line each, as they stand in id_ed25519.pub"
+    )
+
+
 class Settings(BaseSettings):
     """All settings. `password` is the shop's; absent or blank keeps the hash that the box has."""
 
@@ -198,6 +229,7 @@ class Settings(BaseSettings):
     precheck: PreCheckSettings = PreCheckSettings()
     ledger: LedgerSettings = LedgerSettings()
     backup: BackupSettings = BackupSettings()
+    box: BoxSettings = BoxSettings()
     printer: PrinterSettings | None = None
     printers: dict[TopicName, PrinterSettings] = Field(default={}, description="a table for each printer, by its name")
 
@@ -231,6 +263,20 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def _secrets(model: type[BaseModel], *above: str) -> Iterator[tuple[str, ...]]:
+    for name, field in model.model_fields.items():
+        kinds = (field.annotation, *get_args(field.annotation))
+        if SecretStr in kinds:
+            yield (*above, name)
+        for kind in kinds:
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from _secrets(kind, *above, name)
+
+
+SECRETS = tuple(_secrets(Settings))
+"""The keys that lead to each secret in the TOML file."""
 
 
 class WrongSettings(Exception):

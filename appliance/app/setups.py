@@ -4,10 +4,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from appliance.printing.learned import FILE_NAME, Learned, Unit, WrongFile, load
+from appliance.printing.learned import FILE_NAME, Learned, Unit, WrongFile, keep, load
 from appliance.printing.transport.address import BadUrl, parse_url
-from appliance.printing.units import identity
-from appliance.settings import PrinterSettings, Settings
+from appliance.printing.units import find_units, identity
+from appliance.settings import Answers, PrinterSettings, Settings
 
 
 def printers_in_force(settings: Settings) -> dict[str, PrinterSettings]:
@@ -15,6 +15,23 @@ def printers_in_force(settings: Settings) -> dict[str, PrinterSettings]:
     learned = load(settings.data_dir)
     found = {name: _in_force(name, printer, learned) for name, printer in settings.named_printers.items()}
     return {name: printer for name, printer in found.items() if printer.url}
+
+
+def adopt_printer(settings: Settings) -> str | None:
+    """Where nobody has named or set up a printer, take the only one that is plugged in; return its URL.
+
+    A USB printer says that it is one, and goes before a serial adapter, behind which there may be a scale. What it can
+    is not known yet, so it is printed on as on any. Raises WrongFile or OSError.
+    """
+    if settings.printers or printers_in_force(settings):
+        return None
+    found = find_units()
+    printers = [one for one in found if one.url.startswith("usb:")] or found
+    if len(printers) != 1:
+        return None
+    [name] = settings.named_printers
+    keep(settings.data_dir, name, printers[0].url, None, Unit(Answers.NOTHING, settings.named_printers[name].width))
+    return printers[0].url
 
 
 def owner(settings: Settings, url: str, but: str) -> str | None:

@@ -9,7 +9,21 @@ import sys
 
 import typer
 
-from appliance.cli import alert, backup, balance, broker, config, device, doctor, explain, printer, run, status, verify
+from appliance.cli import (
+    alert,
+    backup,
+    balance,
+    broker,
+    card,
+    config,
+    device,
+    doctor,
+    explain,
+    printer,
+    run,
+    status,
+    verify,
+)
 from appliance.cli.failure import Failure
 
 app = typer.Typer(
@@ -27,6 +41,7 @@ app.command("explain")(explain.explain)
 app.command("verify")(verify.verify)
 app.add_typer(alert.app, name="alert")
 app.add_typer(backup.app, name="backup")
+app.add_typer(card.app, name="card")
 app.add_typer(device.app, name="device")
 app.add_typer(printer.app, name="printer")
 app.add_typer(broker.app, name="broker")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from appliance.app.notices import print_notice
 from appliance.app.printers import shop_on_paper
 from appliance.cli import asking, printer_setup
 from appliance.cli.config import AsJson, Config, settings_from
@@ -17,10 +18,14 @@ from appliance.cli.screen import legible, print_json, screen
 from appliance.contract.limits import SEQ_MAX
 from appliance.ledger import report
 from appliance.printing import png, text
+from appliance.printing.layout.notice import Notice
 from appliance.printing.layout.precheck import precheck
 from appliance.printing.layout.sheet import Paper
+from appliance.printing.learned import WrongFile
+from appliance.printing.models import CannotPrint
 from appliance.printing.sample import sample_precheck
 from appliance.printing.template import WrongTemplate, load_template
+from appliance.printing.transport.address import BadUrl
 
 app = typer.Typer(help="Receipt printers and what they print.", no_args_is_help=True)
 app.command("setup")(printer_setup.setup)
@@ -116,6 +121,16 @@ def print_test_page(
 ) -> None:
     """Print a made-up pre-check that says so, through the queue like any other."""
     asking.running(settings_from(config).data_dir, "print-test", printer=printer)
+
+
+@app.command("notice")
+def print_a_notice(kind: Annotated[Notice, typer.Argument(help="What to say.")], config: Config = None) -> None:
+    """Say on every printer, while no coordinator runs, that a person is needed. systemd calls it."""
+    try:
+        for printer, outcome in print_notice(kind, settings_from(config)):
+            print(f"{printer}: {outcome}")
+    except (BadUrl, CannotPrint, WrongFile, WrongTemplate) as error:
+        raise Failure(str(error)) from error
 
 
 def _show(rows: Iterable[dict[str, Any]], as_json: bool) -> None:
