@@ -25,6 +25,7 @@ from appliance.broker.embedded.guard import Guard
 from appliance.broker.embedded.limits import Limits
 from appliance.broker.embedded.listeners import ACCEPTS, BACKLOG, Listener
 from appliance.broker.embedded.login import Login, Refused, read_connect
+from appliance.broker.embedded.matching import filters_matching
 from appliance.broker.embedded.opening import open_stream
 from appliance.broker.embedded.places import Places
 from appliance.broker.embedded.protocol import DeviceHandler
@@ -352,12 +353,11 @@ class ShopBroker(Broker):
         if (known := self._routes.get(topic)) is not None:
             return known
         found: dict[str, tuple[DeviceSession, int]] = {}
-        for topic_filter, subscriptions in self._subscriptions.items():
-            if self._matches(topic, topic_filter):
-                for session, qos in subscriptions:
-                    assert isinstance(session, DeviceSession)
-                    _, before = found.get(session.key, (session, 0))
-                    found[session.key] = (session, max(qos, before))
+        for topic_filter in filters_matching(topic, self.topics.root):
+            for session, qos in self._subscriptions.get(topic_filter, ()):
+                assert isinstance(session, DeviceSession)
+                _, before = found.get(session.key, (session, 0))
+                found[session.key] = (session, max(qos, before))
         if len(self._routes) >= _ROUTES_MAX:
             self._routes.clear()
         return self._routes.setdefault(topic, list(found.values()))
