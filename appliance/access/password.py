@@ -1,8 +1,9 @@
 """The shop's password: made, kept as a hash, and checked without stopping the shop.
 
 A person thought it up, so it is hashed with argon2; that costs tens of milliseconds of CPU, and 500 tills that come
-back after a power cut would stop the event loop for minutes. So a check runs in a thread, one at a time, and a password
-that was right a moment ago is known by a keyed digest.
+back after a power cut would stop the event loop for minutes. So a check runs in a thread, one at a time, and the
+password that was right is known by a keyed digest from then on: behind those who guess from many addresses at once it
+would have to wait for half a minute.
 """
 
 import asyncio
@@ -10,7 +11,6 @@ import hashlib
 import hmac
 import secrets
 import threading
-import time
 from pathlib import Path
 
 from argon2 import PasswordHasher
@@ -25,9 +25,6 @@ ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 _GROUPS, _GROUP = 4, 4
 """16 of 31 symbols are 79 bits: beyond guessing, and still typed in one go."""
-
-_REMEMBERED_S = 60
-"""How long a right password is known without hashing: tills come back within seconds of each other."""
 
 
 def make_password() -> str:
@@ -46,7 +43,8 @@ class ShopPassword:
         self._is_kept = self._hash is not None
         self._changing = threading.Lock()
         self._key = secrets.token_bytes(32)
-        self._remembered: tuple[bytes, float] | None = None
+        # A right password's digest, and the hash that it was right for.
+        self._remembered: tuple[bytes, str] | None = None
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -61,7 +59,6 @@ class ShopPassword:
             hashed = self._hasher.hash(password)
             self._keep(hashed)
             self._hash = hashed
-            self._remembered = None
 
     def propose(self, password: str) -> None:
         """Put a first password in force, which is kept once somebody has come in with it.
@@ -75,7 +72,8 @@ class ShopPassword:
     async def authenticate(self, user: str, password: bytes) -> bool:
         """Return whether a device may log in. Any device may, with the shop's password; `user` decides nothing."""
         del user
-        if self._hash is None:
+        hashed = self._hash
+        if hashed is None:
             return False
         digest = hashlib.blake2b(password, key=self._key).digest()
         if self._is_remembered(digest):
@@ -83,16 +81,16 @@ class ShopPassword:
         async with self._one_at_a_time:
             if self._is_remembered(digest):
                 return True
-            if not await asyncio.to_thread(self._is_in_force, self._hash, password):
+            if not await asyncio.to_thread(self._is_in_force, hashed, password):
                 return False
-            self._remembered = (digest, time.monotonic() + _REMEMBERED_S)
+            self._remembered = (digest, hashed)
             return True
 
     def _is_remembered(self, digest: bytes) -> bool:
         if self._remembered is None:
             return False
-        known, until = self._remembered
-        return time.monotonic() < until and hmac.compare_digest(known, digest)
+        known, hashed = self._remembered
+        return hashed == self._hash and hmac.compare_digest(known, digest)
 
     def _is_in_force(self, hashed: str, password: bytes) -> bool:
         """Whether this is the password, and still is when that is known."""

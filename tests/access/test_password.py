@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from appliance.access import password
 from appliance.access.password import FILE_NAME, ShopPassword, make_password
 
 
@@ -120,15 +119,30 @@ def test_tills_that_come_back_together_cost_one_hash(tmp_path: Path, hashed: lis
     assert hashed == [b"sesame"]
 
 
-def test_a_right_password_is_hashed_again_after_a_while(
-    tmp_path: Path, hashed: list[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(password, "_REMEMBERED_S", 0)
+def test_a_password_that_was_right_costs_no_further_hash(tmp_path: Path, hashed: list[bytes]) -> None:
     shop = ShopPassword(tmp_path)
     shop.set("sesame")
-    assert _lets_in(shop, "sesame")
-    assert _lets_in(shop, "sesame")
-    assert hashed == [b"sesame", b"sesame"]
+    assert [_lets_in(shop, "sesame") for _ in range(3)] == [True] * 3
+    assert hashed == [b"sesame"]
+
+
+def test_a_password_that_is_replaced_right_after_it_was_looked_at_is_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = ShopPassword(tmp_path)
+    shop.set("first")
+    check = ShopPassword._is_in_force
+
+    def just_in_time(shop: ShopPassword, kept: str, word: bytes) -> bool:
+        is_right = check(shop, kept, word)
+        monkeypatch.undo()
+        shop.set("second")
+        return is_right
+
+    monkeypatch.setattr(ShopPassword, "_is_in_force", just_in_time)
+    assert _lets_in(shop, "first"), "it was right when it was looked at"
+    assert not _lets_in(shop, "first")
+    assert _lets_in(shop, "second")
 
 
 def test_a_wrong_password_is_not_remembered_in_place_of_the_right_one(tmp_path: Path, hashed: list[bytes]) -> None:
