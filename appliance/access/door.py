@@ -11,6 +11,10 @@ class Door:
         self._tokens = tokens
         self._password = password
 
+    def is_token(self, user: str, password: bytes) -> bool:
+        """Return whether this is the device's own token."""
+        return self._tokens.is_right(user, password)
+
     async def authenticate(self, user: str, password: bytes) -> bool:
         """Return whether a device may log in."""
         if self._tokens.has(user):

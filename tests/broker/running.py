@@ -78,10 +78,14 @@ class Shop:
     def __init__(self, *, hold: bool = False) -> None:
         self.hold = hold
         self.passwords: dict[str, bytes] = {}
+        self.tokens: dict[str, bytes] = {}
         self.ledger: dict[str, bytes] = {}
         self.authenticated: list[str] = []
         self.deliveries: list[Delivery] = []
         self._changed = threading.Condition()
+
+    def is_token(self, user: str, password: bytes) -> bool:
+        return self.tokens.get(user) == password
 
     async def authenticate(self, user: str, password: bytes) -> bool:
         self.authenticated.append(user)

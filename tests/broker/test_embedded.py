@@ -569,10 +569,16 @@ def test_the_password_of_who_is_gone_is_not_looked_at() -> None:
             with Client(broker.address) as gone:
                 gone.send(connect(user=f"B{at}"))
         last.send(connect(user="C1"))
-        wait_until(lambda: len(broker.amqtt._places._inside) == 7)  # type: ignore[attr-defined]
+        wait_until(lambda: _waiting(broker) == 6)
         shop.is_told.set()
         assert [client.expect(CONNACK).body[1] for client in (first, last)] == [0, 0]
     assert shop.authenticated == ["A1", "C1"]
+
+
+def _waiting(broker: Ours) -> int:
+    """Return how many wait for their turn to have their password looked at."""
+    locks: list[asyncio.Lock] = list(broker.amqtt._login._turns.values())  # type: ignore[attr-defined]
+    return sum(len(lock._waiters or ()) for lock in locks)
 
 
 def test_a_full_broker_says_come_back_later_at_once_and_has_room_again() -> None:
@@ -586,7 +592,7 @@ def test_a_full_broker_says_come_back_later_at_once_and_has_room_again() -> None
 
 def test_who_says_nothing_makes_room_for_who_does() -> None:
     with (
-        closing(Ours(silent_max=3)) as broker,
+        closing(Ours(strangers_max=3)) as broker,
         Client(broker.address).log_in(client_id="in") as till,
         ExitStack() as clients,
     ):

@@ -108,7 +108,7 @@ def test_the_longest_silent_goes_in_the_middle_of_its_handshake(
     with pytest.raises(ssl.SSLWantReadError):
         client.wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost").do_handshake()
     with (
-        closing(Ours(tls=certificate.context, silent_max=1)) as broker,
+        closing(Ours(tls=certificate.context, strangers_max=1)) as broker,
         socket.create_connection(broker.address, wire.DEADLINE_S) as silent,
     ):
         silent.sendall(hello.read(said))

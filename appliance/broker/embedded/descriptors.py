@@ -19,8 +19,8 @@ class TooFewDescriptors(Exception):
 
 def make_room(limits: Limits) -> None:
     """Have the system allow as many descriptors as the limits need. Raises TooFewDescriptors."""
-    # So many are accepted before a silent one that must go for them is closed.
-    needed = limits.connections_max + limits.silent_max + ACCEPTS + _OTHERS
+    # So many are accepted before a stranger that must go for them is closed.
+    needed = limits.connections_max + limits.strangers_max + ACCEPTS + _OTHERS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return

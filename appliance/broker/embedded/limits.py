@@ -18,9 +18,12 @@ class Limits:
     connections_max: int = 640
     # One address may be a router with that whole shop behind it, but must leave room for the others.
     connections_per_address_max: int = 512
-    # Connections that have not sent their CONNECT. Of 500 that come at once some 400 were accepted before the first was
-    # read; each holds at most `control_bytes_max`.
-    silent_max: int = 512
+    # A till and its tools, and what is half open after an hour of bad Wi-Fi: whoever has stolen one token must not fill
+    # the house with it.
+    connections_per_device_max: int = 32
+    # Connections that have not logged in. 500 tills that come at once may all wait for the first check of the shop's
+    # password. Each holds at most what is read at a time, and 100 KiB for TLS.
+    strangers_max: int = 640
     # A client sends its CONNECT as soon as it is connected; 5 s covers three lost packets of a bad Wi-Fi.
     connect_s: float = 5.0
     # One argon2 check takes 0.2 s of CPU on the box: 100 tills at once are through 4 cores in 5 s, 2 in 10 s.

@@ -69,19 +69,27 @@ class Login:
             raise Refused(BAD_USERNAME_PASSWORD, "the user name is no device's, or there is no password")
         if connect.client_id_is_random and not connect.clean_session_flag:
             raise Refused(IDENTIFIER_REJECTED, "a session without a client id cannot be kept")
+        password = connect.password.encode()
+        # Nobody guesses a token, and so whoever has one does not wait behind those who guess.
+        if not self._authenticator.is_token(connect.username, password):
+            await self._check_in_turn(connect, connect.username, password, address, is_gone)
+        if connect.will_flag:
+            self._check_will(connect, connect.username)
+        return connect.username
+
+    async def _check_in_turn(
+        self, connect: ConnectPacket, device: str, password: bytes, address: str, is_gone: Callable[[], bool]
+    ) -> None:
         client_id = None if connect.client_id_is_random else connect.client_id
-        turn = self._turns.setdefault(self._guard.queue(address, connect.username, client_id), asyncio.Lock())
+        turn = self._turns.setdefault(self._guard.queue(address, device, client_id), asyncio.Lock())
         try:
             # One at a time: a hundred guesses that came at once would all be looked at before the first one has failed.
             async with asyncio.timeout(self._limits.authenticate_s), turn:
                 if is_gone():
                     raise ConnectionResetError("closed before its password was looked at")
-                await self._check_password(address, connect.username, client_id, connect.password.encode())
+                await self._check_password(address, device, client_id, password)
         except TimeoutError as error:
             raise Refused(SERVER_UNAVAILABLE, "the password could not be checked in time") from error
-        if connect.will_flag:
-            self._check_will(connect, connect.username)
-        return connect.username
 
     async def _check_password(self, address: str, device: str, client_id: str | None, password: bytes) -> None:
         if self._guard.is_throttled(address, device, client_id):

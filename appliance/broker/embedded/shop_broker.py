@@ -176,9 +176,9 @@ class ShopBroker(Broker):
         assert connection is not None
         self._connections.add(connection)
         self._newcomers.add(connection)
-        if (silent := self._places.knock(writer, address)) is not None:
-            silent.transport.abort()
-            self._refuse(address, "too many connections are silent, and the longest silent one was closed")
+        if (stranger := self._places.knock(writer, address)) is not None:
+            stranger.transport.abort()
+            self._refuse(address, "too many connections have not logged in, and the longest of them was closed")
         try:
             listener, _ = self._sockets[listener_name]
             handler = await self._admit(listener, reader, writer, address)
@@ -212,9 +212,9 @@ class ShopBroker(Broker):
             async with asyncio.timeout(self.limits.connect_s):
                 reader, writer = await open_stream(listener, reader, writer, self.limits)
                 connect = await read_connect(reader, framer)
-            if not self._places.enter(place):
-                raise Refused(SERVER_UNAVAILABLE, "there are too many connections")
             device = await self._login.check(connect, address, is_gone)
+            if not self._places.enter(place, device):
+                raise Refused(SERVER_UNAVAILABLE, "there are too many connections")
         except Refused as refused:
             writer.write(ConnackPacket.build(0, refused.code).to_bytes())
             self._refuse(address, str(refused))
