@@ -68,6 +68,7 @@ class BrokerSettings(BaseModel):
     port: Port = Field(default=1883, description="a TCP port, 1 to 65535")
     plain: Plain = Field(default=Plain.LOOPBACK, description="loopback, or lan to let tills in without TLS")
     tls_port: PortOrNone = Field(default=8883, description="a TCP port, 1 to 65535, or 0 for no TLS")
+    websocket_port: PortOrNone = Field(default=0, description="a TCP port, 1 to 65535, or 0 for no WebSocket")
     certificate: Path | None = Field(default=None, description="the path of the shop's own certificate, PEM")
     key: Path | None = Field(default=None, description="the path of its key, PEM")
     addresses: tuple[Annotated[str, AfterValidator(_host)], ...] = Field(
@@ -91,6 +92,15 @@ class BrokerSettings(BaseModel):
         if (self.certificate is None) is not (self.key is None):
             raise ValueError(
                 f"{PREFIX}BROKER__CERTIFICATE and {PREFIX}BROKER__KEY belong together: set both, or neither"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_browser_trusts_what_it_is_shown(self) -> "BrokerSettings":
+        if self.websocket_port and self.certificate is None:
+            raise ValueError(
+                f"{PREFIX}BROKER__WEBSOCKET_PORT is for browsers, which cannot pin the box's own certificate: set "
+                f"{PREFIX}BROKER__CERTIFICATE and {PREFIX}BROKER__KEY to one that they trust, or the port to 0"
             )
         return self
 

@@ -129,4 +129,6 @@ def _listeners(broker: BrokerSettings, entrance: Entrance) -> list[Listener]:
     listeners = [Listener(_HOSTS[broker.plain], broker.port)]
     if entrance.certificate is not None and broker.tls_port:
         listeners.append(Listener(_LAN, broker.tls_port, entrance.certificate.context))
+    if entrance.certificate is not None and broker.websocket_port:
+        listeners.append(Listener(_LAN, broker.websocket_port, entrance.certificate.context, is_websocket=True))
     return listeners

@@ -72,7 +72,7 @@ def _set_password(password: ShopPassword, settings: Settings, *, may_show: bool)
 
 def _certificate(settings: Settings) -> Certificate | None:
     broker = settings.broker
-    if not broker.tls_port:
+    if not (broker.tls_port or broker.websocket_port):
         return None
     if broker.certificate is not None and broker.key is not None:
         return given_certificate(broker.certificate, broker.key)

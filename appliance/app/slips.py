@@ -54,7 +54,7 @@ class Slips:
 
     def make(self, device: str, token: str) -> Slip:
         """Return a device's slip. Raises ControlError where nobody comes in by TLS."""
-        if self._certificate is None:
+        if self._certificate is None or not self._broker.tls_port:
             raise ControlError(NO_TLS)
         hosts = self._broker.addresses or slip_hosts()
         return Slip(hosts, self._broker.tls_port, self._shop, device, token, self._certificate.sha256)

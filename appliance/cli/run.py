@@ -45,7 +45,7 @@ Only devices with a token of their own come in. {devices}
 Ctrl-C stops the box.
 """
 
-_PORTS = {"plain": "port", "tls": "tls_port"}
+_PORTS = {"plain": "port", "tls": "tls_port", "websocket": "websocket_port"}
 
 TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Start at an external broker although another coordinator is alive there.")

@@ -319,6 +319,10 @@ def test_a_certificate_of_the_shops_own_is_shown_and_pinned(tmp_path: Path) -> N
         ({"STOCK_BROKER__TLS_PORT": "99999"}, ("STOCK_BROKER__TLS_PORT", "0 for no TLS")),
         ({"STOCK_BROKER__ADDRESSES": '["a b"]'}, ("STOCK_BROKER__ADDRESSES", "'a b'", "host name")),
         ({"STOCK_BROKER__ADDRESSES": '["a","b","c","d","e"]'}, ("STOCK_BROKER__ADDRESSES", "at most 4")),
+        (
+            {"STOCK_BROKER__WEBSOCKET_PORT": "8884"},
+            ("WEBSOCKET_PORT", "STOCK_BROKER__CERTIFICATE"),
+        ),
         ({"STOCK_DEVICES__TOKENS_ONLY": "maybe"}, ("STOCK_DEVICES__TOKENS_ONLY", "'maybe'")),
     ],
 )

@@ -115,12 +115,19 @@ class Shop:
 class Ours:
     """The embedded broker."""
 
-    def __init__(self, shop: Shop | None = None, *, tls: ssl.SSLContext | None = None, **limits: Any) -> None:
+    def __init__(
+        self,
+        shop: Shop | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        is_websocket: bool = False,
+        **limits: Any,
+    ) -> None:
         self.shop = shop or Shop()
         self.thread = LoopThread()
         self.broker = EmbeddedBroker(
             shop=SHOP,
-            listeners=[Listener("127.0.0.1", 0, tls)],
+            listeners=[Listener("127.0.0.1", 0, tls, is_websocket)],
             authenticator=self.shop,
             retained=self.shop,
             take=self.shop.take,

@@ -9,6 +9,7 @@ import socket
 import ssl
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Self
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK = 1, 2, 3, 4, 8, 9
 UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT = 10, 11, 12, 13, 14
@@ -133,7 +134,7 @@ class Client:
             raise
         self._received = b""
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -184,7 +185,7 @@ class Client:
         assert found.kind == kind, f"{found}, expected a packet of type {kind}"
         return found
 
-    def log_in(self, **options: object) -> "Client":
+    def log_in(self, **options: object) -> Self:
         """Connect as `connect(**options)` says; must be accepted."""
         self.send(connect(**options))  # type: ignore[arg-type]
         assert self.expect(CONNACK).body[1] == 0

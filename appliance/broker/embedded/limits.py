@@ -54,6 +54,9 @@ class Limits:
     topic_bytes_max: int = 512
     # A CONNECT carries a will of `will_bytes_max`, a SUBSCRIBE at most `subscriptions_max` filters of 300 bytes.
     control_bytes_max: int = 20 * 1024
+    # One message of a WebSocket, which is held until it is whole: the largest payload with its packet, or one that is
+    # twice too large, to be skipped and noted as on any other connection. What is larger closes the connection.
+    websocket_message_bytes_max: int = 2 * PAYLOAD_MAX
     # A will is about 200 bytes of JSON, and it stays in memory.
     will_bytes_max: int = 16 * 1024
     # Publishes of one connection that are taken and not yet on disk. 4 tills × 8 filled the disk in the measurements;

@@ -18,14 +18,19 @@ ACCEPTS = 16
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One address. Port 0 takes any free one. tls: the certificate to show; None for plain TCP."""
+    """One address. Port 0 takes any free one. tls: the certificate to show; None for plain TCP. is_websocket: whether
+    MQTT is inside a WebSocket there, inside TLS.
+    """
 
     host: str
     port: int
     tls: ssl.SSLContext | None = None
+    is_websocket: bool = False
 
     @property
     def kind(self) -> str:
+        if self.is_websocket:
+            return "websocket"
         return "plain" if self.tls is None else "tls"
 
 

@@ -1,0 +1,159 @@
+"""MQTT inside a WebSocket, so that a till can be a web page.
+
+    TLS ──frames──▶ WebSocket ──MQTT──▶ the stream that everybody else reads
+     ▲                  │  ▲
+     └──────frames──────┘  └───MQTT──── what that stream writes
+
+Between a listener's TLS and `framing`; the frames are the work of `websockets`, without its I/O. The invariants: flow
+control goes through in both directions, and until its CONNECT is answered a peer makes us hold `control_bytes_max`.
+"""
+
+import asyncio
+import errno
+import logging
+from typing import Any
+
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from appliance.broker.embedded.framing import Malformed
+from appliance.broker.embedded.limits import Limits
+
+_MQTT = Subprotocol("mqtt")
+"""What a client offers and the server selects (MQTT 3.1.1, section 6)."""
+
+_SWITCHING_PROTOCOLS = 101
+
+_chatter = logging.getLogger(__name__)
+_chatter.setLevel(logging.ERROR)  # It tells of every connection, as the broker does.
+
+
+class WebSocket(asyncio.Protocol, asyncio.Transport):
+    """One connection: the protocol of the TLS beneath it, and the transport of the MQTT inside.
+
+    reader, inside: the stream of the MQTT, and its protocol.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, inside: asyncio.StreamReaderProtocol, limits: Limits) -> None:
+        super().__init__()
+        self._reader = reader
+        self._inside = inside
+        self._limits = limits
+        self._frames = ServerProtocol(subprotocols=[_MQTT], max_size=limits.control_bytes_max, logger=_chatter)
+        self._asked_bytes = 0
+        self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._below: asyncio.Transport | None = None
+
+    async def open(self, below: asyncio.Transport) -> None:
+        """Return once the peer has opened it. Raises Malformed, or another error when the peer is gone."""
+        self._below = below
+        self._inside.connection_made(self)
+        self._flush()  # Its request may have come together with the end of the TLS handshake.
+        await self._opened
+
+    # --- what TLS calls -----------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if not self._opened.done():
+            # A request may have 128 headers of 8 KiB, by the limits of `websockets`.
+            self._asked_bytes += len(data)
+            if self._asked_bytes > self._limits.control_bytes_max:
+                self._opened.set_exception(Malformed(f"a request of {self._asked_bytes} bytes"))
+                return
+        self._frames.receive_data(data)
+        for event in self._frames.events_received():
+            if isinstance(event, Request):
+                self._answer(event)
+            elif isinstance(event, Frame):
+                self._take(event)
+        if (error := self._frames.parser_exc or self._frames.handshake_exc) is not None:
+            self._fail(str(error))
+        self._flush()
+
+    def eof_received(self) -> None:
+        self._inside.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._opened.done():
+            self._opened.set_exception(exc or ConnectionResetError("closed before it was a WebSocket"))
+        self._inside.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._inside.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inside.resume_writing()
+
+    # --- what the stream calls ----------------------------------------------------------------------------------------
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        # The answer to its CONNECT is the first that a peer is sent: from here on it is a device, or refused.
+        self._frames.max_size = self._limits.websocket_message_bytes_max
+        if self._frames.state is State.OPEN:
+            self._frames.send_binary(bytes(data))
+            self._flush()
+
+    def close(self) -> None:
+        if self._frames.state is State.OPEN:
+            self._frames.send_close(CloseCode.NORMAL_CLOSURE)
+            self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
+
+    def get_write_buffer_size(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    @property
+    def _transport(self) -> asyncio.Transport:
+        assert self._below is not None, "nobody writes before `open`"
+        return self._below
+
+    def _answer(self, request: Request) -> None:
+        response = self._frames.accept(request)
+        self._frames.send_response(response)
+        if response.status_code == _SWITCHING_PROTOCOLS:
+            self._opened.set_result(None)
+
+    def _take(self, frame: Frame) -> None:
+        if frame.opcode in (Opcode.BINARY, Opcode.CONT):
+            self._inside.data_received(bytes(frame.data))
+        elif frame.opcode is Opcode.TEXT:
+            self._frames.fail(CloseCode.UNSUPPORTED_DATA, "MQTT is binary")
+            self._fail("it sent text, and MQTT is binary")
+
+    def _fail(self, reason: str) -> None:
+        """Have whoever waits for this peer know why it is over."""
+        if not self._opened.done():
+            self._opened.set_exception(Malformed(reason))
+        self._reader.set_exception(ConnectionAbortedError(errno.ECONNABORTED, reason))
+
+    def _flush(self) -> None:
+        if self._below is None:
+            return
+        for data in self._frames.data_to_send():
+            if data:
+                self._below.write(data)
+            else:  # SEND_EOF: TLS cannot be closed by half.
+                self._below.close()
+        if self._below.get_write_buffer_size() > self._limits.outgoing_bytes_max:
+            # Who sends one PING after another and takes no answer.
+            self._below.abort()
