@@ -105,6 +105,8 @@ class Shop:
         self.directory = directory
         self.clock = Clock()
         self.boot = boot
+        self.new_ledger = "ledger-1"
+        """The name of a ledger that is begun because there is none."""
         self.moment: Moment | None = None
         """When the next run begins, where the box has clocks of its own: the one that a test sets follows then."""
         self.topics = Topics("shop")
@@ -116,7 +118,7 @@ class Shop:
     def start(self) -> None:
         """Begin a run."""
         self.run = next(self._runs)
-        self.writer = Writer(self.directory, shop="shop", new_ledger="ledger-1", vfs=self._vfs)
+        self.writer = Writer(self.directory, shop="shop", new_ledger=self.new_ledger, vfs=self._vfs)
         begun_ms = self.writer.begin_run(self.run, self.moment or Moment(self.boot, self.clock.now_ms, None))
         self.clock.now_ms = max(self.clock.now_ms, begun_ms) if self.moment is None else begun_ms
         self.reader = Reader(self.directory, vfs=self._vfs)

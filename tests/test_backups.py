@@ -10,18 +10,19 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import apsw
 import orjson
 import pytest
 
 from appliance.app.backups import AGAIN_MS, EVERY_MS, EVERY_REVISIONS, Backups, Command
 from appliance.clock import ShopClock
-from appliance.ledger.backup import read_backup
+from appliance.ledger.backup import read_backup, remove_backup
 from appliance.ledger.medium import Medium
 from tests.box import Box
 from tests.ledger.test_backup import sell
-from tests.shop import Shop
+from tests.shop import Shop, rows
 from tests.waiting import wait_until
 
 ANOTHER_DISK = "/dev/shm"
@@ -218,6 +219,113 @@ def test_damaged_copy_heals_nobody_and_is_not_counted(shop: Shop, stick: Path) -
     look(looking, shop)
     assert looking.kept.copies == 1
     assert sell(shop, 3, 3)["safe"] == 2
+
+
+def test_copy_that_is_damaged_anywhere_does_not_stop_the_shop(shop: Shop, stick: Path) -> None:
+    """A copy whose table of epochs was damaged once ended the box, at every start anew."""
+    sell(shop, 1, 1)
+    look(backups(shop, stick), shop)
+    copy = stick / "shop-000001.backup"
+    content = copy.read_bytes()
+    [page] = rows(shop.directory, "SELECT rootpage FROM sqlite_schema WHERE name = 'epoch'")
+    for first in ((page[0] - 1) * 4096, 0):
+        for damage in (b"\xff" * 4096, bytes(4096), b"\xf2" + content[first + 1 : first + 4096]):
+            copy.write_bytes(content[:first] + damage + content[first + 4096 :])
+            look(backups(shop, stick), shop)
+    assert sell(shop, 2, 2)["safe"] == 1
+
+
+def test_medium_that_fails_while_it_is_read_does_not_stop_the_shop(
+    shop: Shop, stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sell(shop, 1, 1)
+    looking = backups(shop, stick)
+
+    def pulled_out(path: Path) -> Any:
+        raise apsw.IOError("disk I/O error")
+
+    with monkeypatch.context() as reading:
+        reading.setattr("appliance.app.backups.stand", pulled_out)
+        assert "I/O" in look(looking, shop)
+    assert shop.alerts() == {"backup"}
+    assert look(looking, shop) == ""
+    assert sell(shop, 2, 2)["safe"] == 1
+
+
+def test_box_that_has_replaced_another_leaves_its_copies_alone_and_says_so(shop: Shop, stick: Path) -> None:
+    """A card died, and the box was started on a new one; its first copies must not push out those of the old one."""
+    sell(shop, 1, 5)
+    look(backups(shop, stick, keep=2), shop)
+    shop.stop()
+    for name in shop.directory.iterdir():
+        name.unlink()
+    shop.new_ledger = "ledger-2"
+    shop.start()
+    looking = backups(shop, stick, keep=2)
+    for seq in range(1, 5):
+        sell(shop, seq, seq)
+        shop.clock.now_ms += EVERY_MS
+        look(looking, shop)
+    assert copies(stick) == {"shop-000001.backup": 5, "shop-000004.backup": 3, "shop-000005.backup": 4}
+    assert looking.kept.copies == 2
+    [alert] = shop.reader.alerts()
+    assert f"backup restore {stick / 'shop-000001.backup'}" in alert.summary
+    remove_backup(stick / "shop-000001.backup")
+    look(looking, shop)
+    assert shop.alerts() == set()
+
+
+def test_copy_of_a_later_day_that_a_restore_has_undone_is_followed_by_one_of_today(shop: Shop, stick: Path) -> None:
+    """By then the tills have brought more than that copy has, but shop time is where it was."""
+    sell(shop, 1, 2)
+    shop.stop()
+    before = shutil.copytree(shop.directory, shop.directory.parent / "five days before")
+    shop.start()
+    shop.clock.now_ms += 5 * EVERY_MS
+    shop.writer.keep_time(shop.clock.now_ms, None)
+    look(backups(shop, stick), shop)
+    shop.stop()
+    shutil.rmtree(shop.directory)
+    shutil.copytree(before, shop.directory)
+    shop.clock.now_ms = 0
+    shop.start()
+    sell(shop, 3, 9)
+    look(backups(shop, stick), shop)
+    assert list(copies(stick).values()) == [2, 9]
+
+
+def test_what_only_bears_a_copys_name_is_not_opened(shop: Shop, stick: Path, tmp_path: Path) -> None:
+    os.mkfifo(stick / "shop-000001.backup")
+    (stick / "shop-000002.backup").mkdir()
+    precious = tmp_path / "precious"
+    precious.write_text("a letter")
+    for link in ("shop-000003.backup", "shop-000004.backup.sha256", ".shop-000004.backup.part"):
+        (stick / link).symlink_to(precious)
+    sell(shop, 1, 1)
+    assert look(looking := backups(shop, stick), shop) == ""
+    assert looking.kept.copies == 1
+    assert read_backup(stick / "shop-000004.backup").rev == 1
+    assert precious.read_text() == "a letter"
+
+
+def test_medium_that_is_put_in_again_is_tried_at_once(shop: Shop, stick: Path) -> None:
+    """For an hour it once was told to put it in, while it was in."""
+    sell(shop, 1, 1)
+    medium = stick / "medium"
+    medium.mkdir(mode=0o700)
+    is_broken = True
+
+    def breaking(*words: str) -> list[str]:
+        return ["sh", "-c", "echo broken >&2"] if is_broken else command(*words)
+
+    looking = backups(shop, medium, command=breaking)
+    assert look(looking, shop) == "broken"
+    assert look(looking, shop) == "broken"
+    medium.rmdir()
+    assert "put the medium in" in look(looking, shop)
+    medium.mkdir()
+    is_broken = False
+    assert look(looking, shop) == ""
 
 
 def test_box_copies_by_itself_and_its_owner_sees_it(tmp_path: Path, stick: Path) -> None:

@@ -1,5 +1,6 @@
 """Small files are replaced whole or not at all, whatever the disk and whoever shares the directory do."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -34,3 +35,19 @@ def test_what_lies_beside_it_is_neither_written_through_nor_taken_over(tmp_path:
     assert (tmp_path / "devices.json").read_bytes() == b"ours"
     assert stat.S_IMODE((tmp_path / "devices.json").stat().st_mode) == 0o600
     assert not beside.exists()
+
+
+def test_lock_is_not_opened_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(OSError, match="symbolic"):
+        durable.open_lock(tmp_path / "lock")
+
+
+def test_lock_is_its_directorys_owners_whoever_locks_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock that root had made once kept the box from being started, and from being copied."""
+    given: list[tuple[Path, int, int]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda path, uid, gid, follow_symlinks: given.append((path, uid, gid)))
+    durable.open_lock(tmp_path / "lock").close()
+    assert given == [(tmp_path / "lock", tmp_path.stat().st_uid, tmp_path.stat().st_gid)]
+    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600

@@ -15,6 +15,7 @@ from appliance.clock import ShopClock
 from appliance.coordinator import Coordinator
 from appliance.ledger.backup import Backup, BackupError, read_backup
 from appliance.ledger.coverage import Stand, stand
+from appliance.ledger.database import DISK_FAULTS, DiskFault
 from appliance.ledger.medium import Medium
 from appliance.ledger.reader import Reader
 from appliance.stock import alerts
@@ -74,7 +75,10 @@ class Backups:
         self._clock = clock
         self._stopping = threading.Event()
         self._told: str | None = None
-        self._failed_ms: int | None = None
+        self._told_of: list[Backup] | None = None
+        self._covered: list[Backup] = []
+        self._failed: tuple[int, str] | None = None
+        """When a copy last failed, in shop time, and why."""
         self.kept = Kept()
 
     def run(self) -> None:
@@ -105,32 +109,48 @@ class Backups:
 
     def _looked(self) -> Kept:
         if fault := self._medium.fault():
+            self._failed = None  # Whoever puts it in again has seen to it.
             return Kept(self.kept.newest, 0, fault)
         try:
-            if self._is_due(self._newest()):
+            own, others = self._readable()
+            if self._is_due(own):
                 fault = self._medium.room_fault() or self._make()
-                self._medium.rotate(self._keep)
-            stands = self._stands()
-            for covered in self._reader.newly_covered(stands):
-                self._coordinator.cover(covered)
-            return Kept(self._newest(), len(stands), fault)
-        except OSError as error:  # It was pulled out meanwhile.
+                # Of another ledger they may be all that is left: the box may be new, and not restored yet.
+                self._medium.rotate(self._keep, {other.path for other in others})
+                own, others = self._readable()
+            self._cover(own)
+            self._tell_of(others)
+            return Kept(own[-1] if own else None, len(own), fault)
+        except (OSError, BackupError, DiskFault, *DISK_FAULTS) as error:  # It was pulled out meanwhile.
             return Kept(self.kept.newest, 0, str(error))
 
-    def _is_due(self, newest: Backup | None) -> bool:
-        rev = self._reader.last_rev
-        if newest is None:
+    def _readable(self) -> tuple[list[Backup], list[Backup]]:
+        """Return the copies of this ledger and those of others, the oldest first; what cannot be read heals nobody."""
+        own: list[Backup] = []
+        others: list[Backup] = []
+        for path in self._medium.copies():
+            try:
+                backup = read_backup(path)
+            except BackupError as error:
+                log.warning("unreadable backup=%s reason=%r", path, str(error))
+            else:
+                (own if backup.ledger == self._reader.ledger else others).append(backup)
+        return own, others
+
+    def _is_due(self, own: list[Backup]) -> bool:
+        rev, now_ms = self._reader.last_rev, self._clock.shop_ms()
+        if not own:
             return rev > 0
-        if newest.rev > rev:
+        newest = own[-1]
+        if newest.rev > rev or newest.shop_ms > now_ms:
             return True  # It is of a future that a restore has undone.
-        is_old = self._clock.shop_ms() - newest.shop_ms >= EVERY_MS
-        return newest.rev < rev and (is_old or rev - newest.rev >= EVERY_REVISIONS)
+        return newest.rev < rev and (now_ms - newest.shop_ms >= EVERY_MS or rev - newest.rev >= EVERY_REVISIONS)
 
     def _make(self) -> str:
         """Have a copy made; return why there is none, "" when there is."""
         now_ms = self._clock.shop_ms()
-        if self._failed_ms is not None and now_ms - self._failed_ms < AGAIN_MS:
-            return self.kept.fault
+        if self._failed is not None and now_ms - self._failed[0] < AGAIN_MS:
+            return self._failed[1]
         target = self._medium.next()
         child = subprocess.Popen(  # noqa: S603  our own command
             self._command("backup", "make", str(target), "--json"),
@@ -150,32 +170,27 @@ class Backups:
                     child.terminate()
         if target.exists():
             log.info("backed up file=%s", target)
-            self._failed_ms = None
+            self._failed = None
             return ""
-        self._failed_ms = now_ms
-        return "" if self._stopping.is_set() else said.strip().removeprefix("stock-coordinator: ")
+        if self._stopping.is_set():
+            return ""
+        fault = said.strip().removeprefix("stock-coordinator: ")
+        self._failed = now_ms, fault
+        return fault
 
-    def _newest(self) -> Backup | None:
-        """Return the newest copy of this ledger that can be read."""
-        for path in reversed(self._medium.copies()):
-            try:
-                backup = read_backup(path)
-            except BackupError:
-                continue
-            if backup.ledger == self._reader.ledger:
-                return backup
-        return None
-
-    def _stands(self) -> list[Stand]:
-        """How far each copy of this ledger has it; one that cannot be read can heal nobody, and is not counted."""
+    def _cover(self, own: list[Backup]) -> None:
+        """Let devices be told what all copies hold, when those have changed: each has an epoch of every one-liner."""
+        if own == self._covered:
+            return
         stands: list[Stand] = []
-        for path in self._medium.copies():
+        for backup in own:
             try:
-                if read_backup(path).ledger == self._reader.ledger:
-                    stands.append(stand(path))
+                stands.append(stand(backup.path))
             except BackupError as error:
-                log.warning("unreadable backup=%s reason=%r", path, str(error))
-        return stands
+                log.warning("damaged backup=%s reason=%r", backup.path, str(error))
+        for covered in self._reader.newly_covered(stands):
+            self._coordinator.cover(covered)
+        self._covered = own
 
     def _tell(self, fault: str) -> None:
         """Tell a person when something has changed."""
@@ -185,3 +200,11 @@ class Backups:
         if fault:
             log.error("no backup reason=%r", fault)
         self._coordinator.notice(alerts.no_backup(fault) if fault else alerts.BACKED_UP)
+
+    def _tell_of(self, others: list[Backup]) -> None:
+        """Tell a person of another ledger's copies, when those have changed."""
+        if others == self._told_of:
+            return
+        self._told_of = others
+        found = alerts.other_ledgers_backups(str(others[-1].path), len(others)) if others else None
+        self._coordinator.notice(found or alerts.NO_OTHER_LEDGERS_BACKUPS)

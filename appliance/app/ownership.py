@@ -4,6 +4,7 @@ import fcntl
 from contextlib import ExitStack
 from pathlib import Path
 
+from appliance import durable
 from appliance.app.refusal import CannotStart
 from appliance.settings import variable
 
@@ -12,7 +13,7 @@ def own(directory: Path, held: ExitStack) -> Path:
     """Make the data directory this process's own until `held` ends. Raises CannotStart."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = held.enter_context((directory / "lock").open("w"))
+        lock = held.enter_context(durable.open_lock(directory / "lock"))
     except OSError as error:
         raise CannotStart(
             f"{variable('data_dir')} is {str(directory)!r}: {error.strerror}: write a directory that this user may use"

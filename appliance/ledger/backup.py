@@ -9,9 +9,8 @@ another process than the coordinator's: checking it is minutes of Python.
 
 import fcntl
 import hashlib
-import os
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import apsw
 
 from appliance import durable
 from appliance.ledger.database import DISK_FAULTS, FILE_NAME, DiskFault, LedgerError, open_database
+from appliance.ledger.history import Sql
 from appliance.ledger.verify import Told, Violation, quiet, verify_file
 
 _PAGES = 256
@@ -74,7 +74,7 @@ def make_backup(
     open_database(directory / FILE_NAME, writable=False).close()
     part = target.with_name(f".{target.name}.part")
     try:
-        with (directory / _LOCK).open("w") as one_at_a_time:
+        with durable.open_lock(directory / _LOCK) as one_at_a_time:
             # Else a box that was killed and started anew would write beside the copy that its first life had begun.
             fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
             if target.exists():
@@ -83,7 +83,7 @@ def make_backup(
                 _make(directory / FILE_NAME, part, target, carried, made_ms, version, told)
             finally:
                 part.unlink(missing_ok=True)
-    except Violation as error:
+    except (Violation, apsw.CorruptError) as error:
         raise BackupError(f"the ledger contradicts itself, and was not copied: {error}") from error
     except (OSError, *DISK_FAULTS, DiskFault) as error:
         raise BackupError(f"{target}: {error}: is its disk there, writable, and not full?") from error
@@ -92,18 +92,25 @@ def make_backup(
 
 def read_backup(path: Path) -> Backup:
     """Return what a backup says of itself. Raises BackupError when it is none, or of a newer program."""
+    with reading(path) as sql:
+        ledger, shop = sql("SELECT ledger, shop FROM ledger").get
+        made_ms, version = sql("SELECT made_ms, version FROM backup").get
+        rev = sql("SELECT coalesce(max(revision), 0) FROM txn").get
+        shop_ms = sql(
+            "SELECT max((SELECT coalesce(max(kept_ms), 0) FROM run), (SELECT coalesce(max(shop_ms), 0) FROM turn))"
+        ).get
+        return Backup(path, ledger, shop, rev, shop_ms, made_ms, version, path.stat().st_size)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Sql]:
+    """Read a backup. Whatever is wrong with it, or with the disk that it is on, is a BackupError."""
     try:
         with closing(open_database(path, writable=False)) as connection:
-            ledger, shop = connection.execute("SELECT ledger, shop FROM ledger").get
-            made_ms, version = connection.execute("SELECT made_ms, version FROM backup").get
-            rev = connection.execute("SELECT coalesce(max(revision), 0) FROM txn").get
-            shop_ms = connection.execute(
-                "SELECT max((SELECT coalesce(max(kept_ms), 0) FROM run), (SELECT coalesce(max(shop_ms), 0) FROM turn))"
-            ).get
-            return Backup(path, ledger, shop, rev, shop_ms, made_ms, version, path.stat().st_size)
+            yield connection.execute
     except (LedgerError, DiskFault) as error:
         raise BackupError(str(error)) from error
-    except (apsw.SQLError, apsw.CorruptError, TypeError, OSError) as error:
+    except (apsw.Error, UnicodeDecodeError, TypeError, OSError) as error:  # A row that is not there is a TypeError.
         raise BackupError(f"{path} is no backup of a ledger, or a damaged one: {error}") from error
 
 
@@ -133,8 +140,7 @@ def _make(
     version: str,
     told: Told,
 ) -> None:
-    part.unlink(missing_ok=True)
-    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    durable.create(part).close()
     _copy(ledger, part, told)
     _complete(part, carried, made_ms, version)
     verify_file(part, told)
@@ -186,7 +192,8 @@ def _digest(path: Path, told: Told) -> str:
 def _write_digest(target: Path, digest: str) -> None:
     """As `sha256sum -c` reads it."""
     path = _digest_path(target)
-    path.write_text(f"{digest}  {target.name}\n", encoding="utf-8")
+    with durable.create(path) as file:
+        file.write(f"{digest}  {target.name}\n".encode())
     durable.sync(path)
 
 

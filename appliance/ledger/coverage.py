@@ -5,11 +5,10 @@ the backups themselves, epoch by epoch: a revision would mean other things after
 """
 
 from collections.abc import Iterable
-from contextlib import closing
 from pathlib import Path
 
 from appliance.contract.messages import Covered
-from appliance.ledger.database import open_database
+from appliance.ledger.backup import reading
 from appliance.ledger.history import Sql
 
 Stand = dict[tuple[str, str], tuple[int, int | None]]
@@ -19,9 +18,9 @@ _STAND = "SELECT name, epoch.epoch, seq, tag FROM epoch JOIN device ON device.id
 
 
 def stand(path: Path) -> Stand:
-    """Return how far the backup, or the ledger, in a file has each epoch. Raises LedgerError, DiskFault."""
-    with closing(open_database(path, writable=False)) as connection:
-        return {(device, epoch): (seq, tag) for device, epoch, seq, tag in connection.execute(_STAND)}
+    """Return how far the backup in a file has each epoch. Raises BackupError."""
+    with reading(path) as sql:
+        return {(device, epoch): (seq, tag) for device, epoch, seq, tag in sql(_STAND)}
 
 
 def newly_covered(sql: Sql, kept: Iterable[Stand]) -> list[Covered]:
@@ -46,13 +45,10 @@ def newly_covered(sql: Sql, kept: Iterable[Stand]) -> list[Covered]:
     return found
 
 
-def told(path: Path) -> list[Covered]:
-    """Return what devices were told to be covered, by the ledger in a file. Raises LedgerError, DiskFault."""
-    with closing(open_database(path, writable=False)) as connection:
-        rows = connection.execute(
-            "SELECT name, epoch.epoch, safe FROM epoch JOIN device ON device.id = device WHERE safe > 0"
-        )
-        return [Covered(*row) for row in rows]
+def told(sql: Sql) -> list[Covered]:
+    """Return what devices were told to be covered, by a ledger."""
+    rows = sql("SELECT name, epoch.epoch, safe FROM epoch JOIN device ON device.id = device WHERE safe > 0")
+    return [Covered(*row) for row in rows]
 
 
 def forgotten(told: Iterable[Covered], backup: Stand) -> Covered | None:

@@ -7,6 +7,7 @@ A copy is named by its number and not by the time: the number goes on whatever t
 """
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from appliance.ledger.backup import remove_backup
@@ -47,14 +48,18 @@ class Medium:
 
     def copies(self) -> list[Path]:
         """Return the kept copies, the oldest first. Raises OSError."""
-        return sorted(self._directory.glob(f"{self._shop}-{'[0-9]' * _DIGITS}{_SUFFIX}"))
+        return [path for path in self._named() if path.is_file() and not path.is_symlink()]
 
     def next(self) -> Path:
         """Return the name of the copy to make."""
-        made = [int(path.name.removesuffix(_SUFFIX)[-_DIGITS:]) for path in self.copies()]
+        made = [int(path.name.removesuffix(_SUFFIX)[-_DIGITS:]) for path in self._named()]
         return self._directory / f"{self._shop}-{max(made, default=0) + 1:0{_DIGITS}}{_SUFFIX}"
 
-    def rotate(self, keep: int) -> None:
-        """Delete the oldest copies but for the newest `keep`. Raises OSError."""
-        for path in self.copies()[:-keep]:
+    def rotate(self, keep: int, left_alone: Collection[Path]) -> None:
+        """Delete the oldest copies but for the newest `keep`, and for those that are left alone. Raises OSError."""
+        for path in [path for path in self.copies() if path not in left_alone][:-keep]:
             remove_backup(path)
+
+    def _named(self) -> list[Path]:
+        """All that has a copy's name, in the order of the numbers; somebody else may have put it there."""
+        return sorted(self._directory.glob(f"{self._shop}-{'[0-9]' * _DIGITS}{_SUFFIX}"))

@@ -31,6 +31,8 @@ from appliance.ledger.database import (
 from appliance.ledger.history import Sql
 from appliance.ledger.verify import Told, Violation, quiet, verify_file
 
+_BLOCK_BYTES = 1 << 20
+
 _SIDE_FILES = ("-wal", "-shm")
 
 _MAY_BE_PRINTED = "the ledger was restored, and it may have been printed before: a retry prints it"
@@ -69,8 +71,9 @@ def restore_backup(
     part = directory / "restore.part"
     try:
         has_digest = check_digest(source, told)
-        shutil.copyfile(source, part)
-        part.chmod(0o600)
+        with source.open("rb") as original, durable.create(part) as copy:
+            shutil.copyfileobj(original, copy, _BLOCK_BYTES)
+        durable.hand_over(part)
         files = _make_ledger(part, set() if former.is_same else set(carried), former.told)
         verify_file(part, told)
         aside = _put_aside(ledger, [*files], directory / f"replaced-{now}") if ledger.exists() else None
@@ -78,6 +81,8 @@ def restore_backup(
             durable.replace(directory / name, content)
         part.replace(ledger)
         durable.sync(directory)
+    except (apsw.CorruptError, UnicodeDecodeError) as error:
+        raise BackupError(f"{source} is damaged: {error}: take another backup") from error
     except Violation as error:
         raise BackupError(f"{source} contradicts itself: {error}: take another backup") from error
     except LedgerError as error:
@@ -103,20 +108,20 @@ def _compare(ledger: Path, backup: Backup, *, force: bool) -> _Former:
     """Return what there is to know of the present ledger. Raises BackupError when the backup may not replace it."""
     if not ledger.exists():
         return _Former(is_same=False)
+    has = stand(backup.path)
     try:
-        with closing(open_database(ledger, writable=False)) as connection:
-            present = str(connection.execute("SELECT ledger FROM ledger").get)
-        told = tuple(told_by(ledger)) if present == backup.ledger else ()
-        lost = forgotten(told, stand(backup.path))
-    except (LedgerError, DiskFault, apsw.Error) as error:
+        present, is_begun, told = _read_former(ledger)
+    except (LedgerError, DiskFault, apsw.Error, UnicodeDecodeError) as error:
         # That is what a backup is for; only nobody can tell any more what the devices have forgotten.
         unknown = f"the former ledger cannot be read ({error}): look for alerts history-gap when the tills are back"
         return _Former(is_same=True, warning=unknown)
     if present != backup.ledger:
+        if not is_begun:
+            return _Former(is_same=False)  # A new card was started before it was made the old box.
         why = (
             f"the box holds ledger {present}, and {backup.path} is of {backup.ledger}: tills would ask before they send"
         )
-    elif lost is not None:
+    elif (lost := forgotten(told, has)) is not None:
         why = (
             f"{backup.path} is too old to be healed by the tills: {lost.device} may have forgotten operations through "
             f"{lost.seq}, which newer backups have"
@@ -125,7 +130,16 @@ def _compare(ledger: Path, backup: Backup, *, force: bool) -> _Former:
         return _Former(is_same=True, told=told)
     if not force:
         raise BackupError(f"{why}; take a newer backup, or restore it with --force")
-    return _Former(present == backup.ledger, told, why)
+    is_same = present == backup.ledger
+    return _Former(is_same, told if is_same else (), why)
+
+
+def _read_former(ledger: Path) -> tuple[str, bool, tuple[Covered, ...]]:
+    """Return a ledger's name, whether anything is in it, and what devices were told by it."""
+    with closing(open_database(ledger, writable=False)) as connection:
+        sql: Sql = connection.execute
+        is_begun = sql("SELECT EXISTS (SELECT 1 FROM txn)").get
+        return str(sql("SELECT ledger FROM ledger").get), bool(is_begun), tuple(told_by(sql))
 
 
 def _make_ledger(part: Path, carried: Collection[str], told: Iterable[Covered]) -> dict[str, bytes]:
@@ -161,6 +175,7 @@ def _put_aside(ledger: Path, names: list[str], aside: Path) -> Path:
     with suppress(apsw.NotADBError, apsw.CorruptError), closing(connection):
         connection.pragma("wal_checkpoint(truncate)")
     aside.mkdir(mode=0o700)
+    durable.hand_over(aside)
     directory = ledger.parent
     for name in (FILE_NAME, *(FILE_NAME + end for end in _SIDE_FILES), *names):
         if (directory / name).exists():

@@ -113,7 +113,7 @@ def verify_file(path: Path, told: Told = quiet) -> Verified:
         try:
             connection.execute("BEGIN")
             return _Verification(connection.execute, str(path), told).run()
-        except apsw.CorruptError as error:
+        except (apsw.CorruptError, UnicodeDecodeError) as error:
             raise Violation("the file is a sound database", str(path), "ok", error) from error
 
 

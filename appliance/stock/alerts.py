@@ -160,6 +160,21 @@ def no_backup(reason: str) -> Raised:
 
 BACKED_UP = Cleared("backup", "box")
 
+
+def other_ledgers_backups(newest: str, count: int) -> Raised:
+    return Raised(
+        kind="backup",
+        subject="other",
+        summary=f"The second medium holds {count} copies of another ledger of this shop. If this box has replaced an "
+        f"older one, make it that one: stop it, and run stock-coordinator backup restore {newest}; if not, delete them",
+        facts={"file": newest},
+        is_state=True,
+    )
+
+
+NO_OTHER_LEDGERS_BACKUPS = Cleared("backup", "other")
+
+
 # --- what receipts do -------------------------------------------------------------------------------------------------
 
 

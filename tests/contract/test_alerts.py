@@ -43,6 +43,7 @@ RAISED = [
     alerts.disk_fails("database or disk is full"),
     alerts.disk_fills(256 << 20),
     alerts.no_backup("nothing is mounted there"),
+    alerts.other_ledgers_backups("/media/stick/shop-000007.backup", 7),
     alerts.printer_stuck("main", "paper-out", "there is no paper"),
     alerts.printer_gone("main"),
     alerts.print_given_up("main", 41, "R1", "the printer lost power"),

@@ -158,7 +158,7 @@ def test_safe_never_goes_back_for_devices_have_forgotten(shop: Shop) -> None:
     cover(shop, back_up(shop, "new"))
     cover(shop, old)
     assert sell(shop, 4, 4)["safe"] == 3
-    assert forgotten(told(shop.directory / FILE_NAME), stand(old.path)) == Covered("A1", EPOCH, 3)
+    assert forgotten(told(shop.writer._connection.execute), stand(old.path)) == Covered("A1", EPOCH, 3)
 
 
 def test_epoch_that_one_of_the_kept_backups_lacks_is_covered_by_none(shop: Shop) -> None:
