@@ -102,6 +102,8 @@ def handlers(
         "print-test": lambda request: change(SamplePage(str(request["printer"]))),
         "status": status,
         "balance": lambda request: report.balances(reader, request.get("sku")),
+        "newest": lambda request: report.newest(reader, int(request["since"]), int(request["limit"])),
+        "search": lambda request: report.search(reader, str(request["text"]), int(request["limit"])),
         "explain": lambda request: report.history(reader, request["sku"]),
         "alerts": lambda _: report.alerts(reader, coordinator.standing_alerts()),
         "acknowledge": acknowledge,

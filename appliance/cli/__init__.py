@@ -23,6 +23,7 @@ from appliance.cli import (
     run,
     status,
     verify,
+    watch,
 )
 from appliance.cli.failure import Failure
 
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("status")(status.status)
+app.command("watch")(watch.watch)
 app.command("doctor")(doctor.doctor)
 app.command("balance")(balance.balance)
 app.command("explain")(explain.explain)

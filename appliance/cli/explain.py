@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 _LATE = "In the order in which it reached the box: what came late happened before what stands above it."
 
-_REASONS = {
+REASONS = {
     "sale": "sold",
     "write_off": "written off",
     "transfer_out": "sent away",
@@ -40,6 +40,7 @@ _REASONS = {
     "paid-again": "paid again",
     "closing": "brought forward",
 }
+"""What a cause is called to a person."""
 
 
 def explain(
@@ -83,7 +84,7 @@ def _table(rows: list[Row]) -> Table:
             local(row["at"]),
             row["device"],
             *([legible(row["number"] or row["receipt"] or "")] if has_receipts else []),
-            _REASONS.get(row["cause"], row["cause"]),
+            REASONS.get(row["cause"], row["cause"]),
             _signed(_milli(row["effect"])),
             row["on_hand"],
             *([row["reserved"]] if is_reserved else []),

@@ -19,7 +19,7 @@ from appliance.till.freshness import span
 
 Row = dict[str, Any]
 
-GOOD, DOUBTFUL, BAD, QUIET = "green", "yellow", "bold red", "bright_black"
+GOOD, DOUBTFUL, BAD, QUIET = "green", "yellow", "bold red", "grey58"
 
 HOT_C = 80
 """Where a Pi begins to run slower; at 85 it is throttled hard."""
@@ -54,7 +54,8 @@ def facts(row: Row, machine: Machine, today: date) -> Table:
         table.add_row("backup", _backup(row["backup"]))
         table.add_row("clock", _clock(row["clock"]))
     table.add_row("machine", Text(", ").join(_machine(machine)))
-    table.add_row("image", _image(machine.image, today))
+    if machine.image is not None:
+        table.add_row("image", f"of {machine.image}, {(today - machine.image).days} days old")
     return table
 
 
@@ -69,7 +70,7 @@ def tills(row: Row) -> Table:
             Text("" if pending is None else str(pending), DOUBTFUL if pending else ""),
             "now" if is_online else f"{span(till['seen_s'])} ago",
             _off(till["clock_off_s"]),
-            legible(till["program"]),
+            _cut(legible(till["program"])),
         )
     return table
 
@@ -83,7 +84,7 @@ def printers(row: Row) -> Table:
             Text(printer["state"], _STATES.get(printer["state"], BAD)),
             str(printer["queued"]),
             span(printer["oldest_s"]) if printer["queued"] else "",
-            legible(", ".join(filter(None, notes))),
+            _cut(legible(", ".join(filter(None, notes)))),
         )
     return table
 
@@ -91,10 +92,9 @@ def printers(row: Row) -> Table:
 def alerts(row: Row) -> Table:
     """The newest alerts, for `alert list` has them all."""
     table = _table("alert", "since", "what")
-    table.columns[0].no_wrap = table.columns[1].no_wrap = True
     newest = sorted(row["alerts"], key=lambda alert: str(alert["since"]), reverse=True)
     for alert in newest[:_ALERTS_MAX]:
-        table.add_row(Text(alert["kind"], BAD), local(alert["since"])[5:-3], legible(alert["summary"]))
+        table.add_row(Text(alert["kind"], BAD), local(alert["since"])[5:-3], _cut(legible(alert["summary"])))
     if more := len(newest[_ALERTS_MAX:]):
         table.add_row("", "", f"and {more} more: stock-coordinator alert list")
     return table
@@ -145,12 +145,6 @@ def _machine(machine: Machine) -> Iterator[Text]:
         yield Text("the disk has become read-only", BAD)
 
 
-def _image(image: date | None, today: date) -> Text:
-    if image is None:
-        return Text("none: this is an ordinary system", QUIET)
-    return Text(f"of {image}, {(today - image).days} days old")
-
-
 def _off(seconds: float | None) -> Text:
     if seconds is None:
         return Text("")
@@ -160,10 +154,16 @@ def _off(seconds: float | None) -> Text:
 
 
 def _table(*columns: str) -> Table:
+    """An empty table. Only its last column gives way on a narrow screen, where its text is cut."""
     table = Table(box=None, header_style=QUIET, padding=(0, 1, 0, 0))
     for column in columns:
-        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left")
+        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=True)
+    table.columns[-1].no_wrap = False
     return table
+
+
+def _cut(text: str) -> Text:
+    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def parts(row: Row, machine: Machine, today: date) -> Iterable[Text | Table]:

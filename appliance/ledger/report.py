@@ -15,6 +15,8 @@ from appliance.contract import messages
 from appliance.contract.messages import Alert
 from appliance.contract.paper import job_row
 from appliance.ledger.reader import Reader
+from appliance.stock.quantity import format_qty
+from appliance.stock.stamps import rfc3339
 
 
 def totals(reader: Reader) -> dict[str, Any]:
@@ -32,6 +34,37 @@ def balances(reader: Reader, sku: str | None) -> Iterator[dict[str, Any]]:
     """Walk balances as on the wire (`messages.balance`): of one SKU (none when it is unknown), or of all."""
     found = reader.all_balances() if sku is None else filter(None, [reader.balance(sku)])
     return (orjson.loads(messages.balance(balance)) for balance in found)
+
+
+def newest(reader: Reader, since: int, limit: int) -> Iterator[dict[str, Any]]:
+    """Walk the newest operations after a revision, the oldest of them first.
+
+    `{"rev": …, "at": RFC 3339, "device": …, "type": "receipt", "receipt": …, "number": …, "status": "paid",
+    "total_minor": …, "code": null, "lines": [{"sku": …, "name": …, "effect": "-2", "cause": "sale"}]}`; `code` is why
+    an operation was rejected.
+    """
+    for done in reader.newest(since, limit):
+        yield {
+            "rev": done.rev,
+            "at": rfc3339(done.at_ms),
+            "device": done.device,
+            "type": done.kind,
+            "receipt": done.receipt,
+            "number": done.number,
+            "status": done.status,
+            "total_minor": done.total_minor,
+            "code": done.code,
+            "lines": [
+                {"sku": line.sku, "name": line.name, "effect": format_qty(line.effect_milli), "cause": line.cause}
+                for line in done.lines
+            ],
+        }
+
+
+def search(reader: Reader, text: str, limit: int) -> Iterator[dict[str, Any]]:
+    """Walk the SKUs that a text names: balances as on the wire, with the `name` beside them."""
+    for balance, name in reader.search(text, limit):
+        yield {**orjson.loads(messages.balance(balance)), "name": name}
 
 
 def history(reader: Reader, sku: str) -> Iterator[dict[str, Any]]:
