@@ -8,6 +8,7 @@ in mid-line, its raster prints a warning on standard output for every model of u
 stalled printer. The seven commands that a pre-check needs are written out below instead.
 """
 
+import re
 from collections.abc import Iterable
 
 from appliance.printing import qr
@@ -27,6 +28,11 @@ FEED_TO_KNIFE = b"\x1bd\x06"
 
 PARTIAL_CUT = b"\x1dV\x01"
 """GS V: the sheet hangs on by a corner until somebody takes it, and does not fall."""
+
+
+_REAL_TIME = re.compile(rb"\x10(?=[\x04\x05\x14])")
+"""What begins DLE EOT, DLE ENQ and DLE DC4. Many printers obey them inside a picture, too: one is answered in between,
+others empty the buffer or open the drawer. So a logo with such dots gets one more of them."""
 
 
 def encode(blocks: Iterable[Block], paper: Paper, *, model: str = DEFAULT_MODEL, table: int | None = None) -> bytes:
@@ -76,8 +82,9 @@ def _raster(picture: Picture) -> bytes:
     In bands of few rows: a printer whose picture was cut off takes what comes next for the rest of it.
     """
     width_bytes = (picture.width + 7) // 8
+    bits = _REAL_TIME.sub(b"\x18", picture.bits)
     band_bytes = (COMMAND_BYTES_MAX - HEADER_BYTES_MAX) // width_bytes * width_bytes
-    bands = [picture.bits[at : at + band_bytes] for at in range(0, len(picture.bits), band_bytes)]
+    bands = [bits[at : at + band_bytes] for at in range(0, len(bits), band_bytes)]
     return b"\x1ba\x01" + b"".join(_band(band, width_bytes) for band in bands) + b"\x1ba\x00"
 
 

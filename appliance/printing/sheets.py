@@ -12,7 +12,7 @@ from typing import Any
 from appliance.contract.paper import COPY, Job, Material
 from appliance.contract.slip import Slip
 from appliance.printing.encode import encode
-from appliance.printing.layout.blocks import Block
+from appliance.printing.layout.blocks import Block, Cut
 from appliance.printing.layout.precheck import precheck
 from appliance.printing.layout.receipt import Heading, PreCheck, PreCheckLine, Purpose, Shop, read_receipt
 from appliance.printing.layout.sheet import Paper
@@ -41,7 +41,10 @@ class Sheets:
 
     def sheet(self, job: Job, material: Material) -> bytes:
         """Return the bytes of a job, without its marker."""
-        return self._encoded(precheck(self._precheck(job, material), self.template))
+        shown = self._precheck(job, material)
+        blocks = precheck(shown, self.template)
+        # What came out of the sheet in doubt may hang in the printer, and the repeat must not stick to it.
+        return self._encoded((Cut(), *blocks) if Heading.REPEAT in shown.headings else blocks)
 
     def slip(self, slip: Slip, *, is_shops: bool) -> bytes:
         """Return the bytes of a slip, without its marker. is_shops: its token is the shop's password."""

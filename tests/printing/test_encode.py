@@ -69,6 +69,12 @@ def test_a_picture_is_a_raster_in_the_middle() -> None:
     )
 
 
+def test_no_dots_of_a_picture_are_taken_for_a_command_that_is_obeyed_at_once() -> None:
+    bits = b"\x10\x04\x01\x10\x05\x02\x10\x14\x08\x10\x10\x04\x10\x03\x10\x00"
+    written = encode([Picture(128, 1, bits)], PAPER)
+    assert b"\x18\x04\x01\x18\x05\x02\x18\x14\x08\x10\x18\x04\x10\x03\x10\x00" in written
+
+
 def test_a_printer_without_a_knife_only_feeds() -> None:
     assert encode([Cut()], PAPER, model="TM-T20II")[7:] == b"\x1bd\x06\x1dV\x01"
     assert encode([Cut()], PAPER, model="POS-5890")[7:] == b"\x1bd\x06"

@@ -9,7 +9,7 @@ import pytest
 
 from appliance.contract.paper import PrintOn
 from appliance.printing.jobs import PrintRules, Station
-from tests.printing.press import MINUTE_MS, PAPER_OUT, READY, Press, line, rules, words
+from tests.printing.press import MINUTE_MS, PAPER_OUT, READY, Press, doubt, line, rules, words
 
 
 @pytest.fixture
@@ -55,6 +55,17 @@ def test_a_sheet_of_a_till_without_a_clock_says_no_time_while_the_boxs_may_be_wr
     press.receipt("r-1", line("A"))
     press.drain()
     assert "Дата" not in press.driver.sheets[0]
+
+
+def test_a_repeat_does_not_stick_to_what_is_left_of_the_sheet_in_doubt(press: Press) -> None:
+    press.driver.endings = [doubt()]
+    press.receipt("r-1", line("A"))
+    press.drain()
+    [repeat] = press.driver.sheets
+    assert repeat.index("\x1dV") < repeat.index("ПОВТОР") < repeat.rindex("\x1dV")
+    press.receipt("r-2", line("A"))
+    press.drain()
+    assert press.driver.sheets[1].count("\x1dV") == 1, "paper is cut once where nothing is in doubt"
 
 
 def test_what_was_entered_without_paper_comes_out_when_the_waiter_asks_for_it(press: Press) -> None:
