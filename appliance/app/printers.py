@@ -31,7 +31,8 @@ from appliance.printing.sheets import Sheets
 from appliance.printing.spool import Spool
 from appliance.printing.status import PrinterState, PrinterStatus
 from appliance.printing.template import WrongTemplate, load_template
-from appliance.printing.transport.address import BadUrl
+from appliance.printing.transport.address import BadUrl, File, parse_url
+from appliance.printing.transport.file import check_file
 from appliance.settings import Answers, PrinterSettings, Settings
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,8 @@ class Printer:
             if printer.table is None:
                 model.table(paper.code_page)
             template = load_template(settings.precheck.template, paper)
+            if isinstance(address := parse_url(printer.url), File):
+                check_file(address, settings.data_dir)
             driver = Driver(
                 printer.url,
                 capabilities=capabilities(printer),

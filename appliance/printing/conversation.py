@@ -25,9 +25,19 @@ from appliance.printing.transport.port import Transport
 
 
 class Conversation:
-    """answer_s: how long a real-time answer may take. quiet_s: within this time come all that were late."""
+    """answer_s: how long a real-time answer may take. quiet_s: within this time come all that were late.
 
-    def __init__(self, transport: Transport, clock: Callable[[], float], answer_s: float, quiet_s: float) -> None:
+    former: the connection before this one, where it was ended with nothing of it under way any more.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Callable[[], float],
+        answer_s: float,
+        quiet_s: float,
+        former: "Conversation | None" = None,
+    ) -> None:
         self.transport = transport
         self.marked: list[bytes] = []
         """Markers that came, oldest first, until the driver takes them."""
@@ -37,7 +47,7 @@ class Conversation:
         """The newest status that came unasked, since the last one that was asked for."""
         self.fence_s: float | None = None
         """When the fence was sent whose answer shows that none of an older one can come."""
-        self.is_in_step = False
+        self.is_in_step: bool = former is not None and former.is_in_step
         """Whether it is known that no answer to an older connection's fence can come any more."""
         self._clock = clock
         self._answer_s = answer_s
@@ -45,7 +55,8 @@ class Conversation:
         self._reader = StatusReader()
         self._real_time: list[RealTime] = []
         self._owes = False
-        self._nuls = 0
+        self.nuls: int = 0 if former is None else former.nuls
+        """How much of the past is ended (`end_the_past`)."""
 
     def listen(self, timeout_s: float, *, to_write: bool = False) -> bool:
         """Hear what comes until something came or there is room for writing (where asked), for at most `timeout_s`.
@@ -86,8 +97,8 @@ class Conversation:
         Between two commands a printer ignores NULs; in a picture they are white dots, elsewhere parameters or nothing.
         Sends `size` of them on the whole. Raises Lost.
         """
-        if self._nuls < size and self.say(bytes(size - self._nuls)):
-            self._nuls = size
+        if self.nuls < size and self.say(bytes(size - self.nuls)):
+            self.nuls = size
 
     def status(self) -> PrinterStatus | None:
         """Ask for the status; None when the printer is silent. Raises Lost."""

@@ -94,6 +94,10 @@ class Limits:
     offline_s: float = 24 * 3600.0
     # How often a printer that is waited for is asked.
     watch_s: float = 2.0
+    # How long a printer that others may wait for stays ours behind a job: the next one often comes within a minute.
+    idle_s: float = 60.0
+    # How often it is visited then, to see how it is: each time it is ours for some ten milliseconds.
+    visit_s: float = 60.0
     # How soon `close` is noticed.
     look_s: float = 0.25
     # What a power cut can take out of a job's middle without a missing checkpoint: about eight lines.
@@ -127,16 +131,25 @@ class Driver:
         self._lock = threading.Lock()
         self._is_closed = False
         self._conversation: Conversation | None = None
+        self._former: Conversation | None = None
+        self._used_s = self._visited_s = clock()
         self._told: PrinterStatus | None = None
         self._stalled: PrinterStatus | None = None
 
     def status(self) -> PrinterStatus:
         """Ask the printer now. A silent one is UNKNOWN, or STALLED when it stopped taking a job.
 
-        Waits while `send` is under way in another thread; `changed` is told what happens meanwhile.
+        Waits while `send` is under way in another thread; `changed` is told what happens meanwhile. A printer that
+        others may wait for is given way to, and then asked once in `visit_s`.
         """
         with self._lock:
-            return self._status()
+            is_visited = self._former is not None and self._clock() - self._visited_s < self._limits.visit_s
+            if is_visited and self._told is not None:
+                return self._told
+            status = self._status()
+            if _may_print(status):
+                self._give_way()
+            return status
 
     def send(self, job: bytes, marker: bytes, *, began: Callable[[], None]) -> Printed:
         """Send one job, and return how far it is known that it was printed.
@@ -164,6 +177,7 @@ class Driver:
                 raise self._doubt(str(error)) from error
             if self._told is not None and self._told.state != PrinterState.READY:
                 self._status()  # what was the matter with it is over
+            self._used_s = self._clock()
             return Printed(self._level(conversation))
 
     def close(self) -> None:
@@ -174,13 +188,14 @@ class Driver:
         """Let go of the printer, after the job that is under way, until it is needed again."""
         with self._lock:
             self._drop()
+            self._former = None
 
     # --- before the first byte ----------------------------------------------------------------------------------------
 
     def _prepared(self) -> Conversation:
         """Return a connection to a printer that can take a job now, or raise NotReady."""
         status = self._status()
-        if status.state != PrinterState.READY and status != _MUTE:
+        if not _may_print(status):
             raise NotReady(status)
         conversation = self._conversation
         assert conversation is not None, "a printer that may be ready has a connection"
@@ -211,7 +226,9 @@ class Driver:
 
     def _connected(self) -> Conversation:
         if self._conversation is None:
-            self._conversation = Conversation(self._open(), self._clock, self._limits.answer_s, self._limits.quiet_s)
+            limits, former = self._limits, self._former
+            self._conversation = Conversation(self._open(), self._clock, limits.answer_s, limits.quiet_s, former)
+            self._former = None
         return self._conversation
 
     def _look(self, conversation: Conversation) -> PrinterStatus:
@@ -227,7 +244,7 @@ class Driver:
             self._drop()  # a connection that says nothing is begun anew
             return self._stalled or _SILENT
         self._stalled = None
-        if status.state != PrinterState.READY and status != _MUTE:
+        if not _may_print(status):
             return status
         conversation.end_the_past(COMMAND_BYTES_MAX)
         return status if self._is_in_step(conversation) else _BEHIND
@@ -341,7 +358,7 @@ class Driver:
                     raise self._doubt("it fell silent before it said that it had printed")
                 continue
             heard_s = looked_s
-            if status.state != PrinterState.READY and status != _MUTE:
+            if not _may_print(status):
                 moved_s, is_probed = heard_s, False
                 if heard_s - began_s >= limits.offline_s:
                     raise self._doubt(f"it waited too long: {status.reason}")
@@ -379,6 +396,17 @@ class Driver:
         self._drop()
         return Doubtful(reason)
 
+    def _give_way(self) -> None:
+        """End a connection that nothing is under way on, where others may wait for the printer."""
+        conversation, now_s = self._conversation, self._clock()
+        if (
+            conversation is not None
+            and conversation.transport.is_shared
+            and now_s - self._used_s >= self._limits.idle_s
+        ):
+            self._drop()
+            self._former, self._visited_s = conversation, now_s
+
     def _drop(self) -> None:
         if self._conversation is not None:
             self._conversation.transport.close()
@@ -409,6 +437,10 @@ def _opener(url: str, codepage: str, connect_s: float) -> Callable[[], Transport
     if address is None:
         raise ValueError("an empty printer URL means that there is no printer, so it has no driver")
     return lambda: open_transport(address, codepage=codepage, connect_s=connect_s)
+
+
+def _may_print(status: PrinterStatus) -> bool:
+    return status.state == PrinterState.READY or status == _MUTE
 
 
 _WRITE_BYTES = 4096

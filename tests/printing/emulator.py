@@ -235,6 +235,9 @@ class Bench:
         self.connections_ended = 0
         self.connections_dead = 0
         self.connections = 0
+        self.is_shared = False
+        """Whether it is in the network, where others may wait until a connection is closed."""
+        self.is_in_use = False
         self._events: list[tuple[float, Callable[[], None]]] = []
 
     def clock(self) -> float:
@@ -272,6 +275,7 @@ class Bench:
         if not self.is_plugged:
             raise CannotOpen("it is not plugged in")
         self.connections += 1
+        self.is_in_use = True
         return Wire(self)
 
     def _pass(self, seconds: float) -> None:
@@ -287,6 +291,7 @@ class Wire:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
+        self.is_shared = bench.is_shared
         self._number = bench.connections
         bench.printer.replies.clear()
 
@@ -320,7 +325,7 @@ class Wire:
         return 0
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        self._bench.is_in_use = False
 
     def _check(self) -> None:
         # A plug that was pulled stays pulled for this connection, though the printer may be back under another number.

@@ -8,6 +8,7 @@ class Line:
     """A transport whose answers come at set times; each wait takes a hundredth of a second."""
 
     answers = True
+    is_shared = False
 
     def __init__(self, bytes_per_write: int = 4096) -> None:
         self.now_s = 0.0

@@ -409,6 +409,50 @@ def test_a_connection_that_ended_while_idle_is_no_trouble() -> None:
     assert desk.states() == [PrinterState.READY]
 
 
+@pytest.mark.parametrize("capabilities", [MARKER, FENCE, NOTHING])
+def test_a_printer_in_the_network_is_given_way_to_when_it_is_idle_and_visited(capabilities: Capabilities) -> None:
+    desk = Desk(capabilities)
+    desk.bench.is_shared = True
+    desk.send("A", 1)
+    in_use_s, visits = 0.0, desk.bench.connections
+    for _ in range(60):
+        began_s = desk.bench.now_s
+        desk.driver.status()
+        in_use_s += desk.bench.now_s - began_s
+        desk.bench.advance(10)
+    assert not desk.bench.is_in_use
+    assert desk.bench.connections - visits == 8, "once a minute, after a minute in which the next job may come"
+    assert in_use_s < 1, "a visit costs no time, also where fences would have to be waited for"
+    began_s = desk.bench.now_s
+    desk.send("Б", 2)
+    assert desk.bench.now_s - began_s < 1, "nor does the job after it"
+    assert whole(desk.printer.sheets, "A") == 1
+    assert desk.bench.is_in_use, "the next job often comes within a minute"
+
+
+def test_a_printer_in_the_network_that_needs_a_person_is_watched() -> None:
+    desk = Desk()
+    desk.bench.is_shared = True
+    desk.driver.status()
+    desk.bench.advance(60)
+    desk.driver.status()
+    assert not desk.bench.is_in_use
+    desk.printer.take_paper()
+    desk.bench.advance(60)
+    assert desk.driver.status().state == PrinterState.PAPER_OUT
+    desk.printer.give_paper()
+    desk.bench.advance(10)
+    assert desk.driver.status().state == PrinterState.READY
+
+
+def test_a_printer_on_a_cable_is_kept() -> None:
+    desk = Desk()
+    for _ in range(60):
+        desk.driver.status()
+        desk.bench.advance(10)
+    assert (desk.bench.connections, desk.bench.is_in_use) == (1, True)
+
+
 def test_a_printer_that_stalls_in_mid_job_is_given_up_in_time() -> None:
     desk = Desk(MARKER, Printer(bytes_per_s=1000, buffer_bytes=1000))
     desk.in_job(MIDDLE_S, desk.printer.stall)

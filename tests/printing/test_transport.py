@@ -5,6 +5,7 @@ import os
 import socket
 import stat
 import termios
+import threading
 import tty
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from appliance.printing.transport.address import (
     UsbNode,
     parse_url,
 )
+from appliance.printing.transport.file import check_file
 from appliance.printing.transport.opening import open_transport
 from appliance.printing.transport.port import CannotOpen, Lost, Transport
 from appliance.printing.transport.stream import Stream
@@ -250,16 +252,60 @@ def test_what_was_said_before_the_end_is_still_heard(tmp_path: Path) -> None:
 # --- what cannot be opened -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["serial", "usb", "file"])
+@pytest.mark.parametrize("kind", ["serial", "usb"])
 def test_a_missing_printer_is_named(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "gone" / "lp0"
     addresses: dict[str, Address] = {
         "serial": SerialLine(path, 9600, "none"),
         "usb": UsbNode(path),
-        "file": File(path),
     }
     with pytest.raises(CannotOpen, match="lp0: it is not plugged in or not switched on"):
         opened(addresses[kind])
+
+
+def test_a_name_that_nobody_tells_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's look-up stands in for a network whose name servers are silent."""
+    is_over = threading.Event()
+
+    def look_up(*_: object, **__: object) -> list[object]:
+        is_over.wait()
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with pytest.raises(CannotOpen, match=r"printer\.lan: nobody tells who has that name"):
+        open_transport(Network("printer.lan", 9100), codepage="cp866", connect_s=0.05)
+    is_over.set()
+
+
+def test_a_dead_address_of_a_host_does_not_hide_the_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free_port: int
+) -> None:
+    end = TcpEnd(tmp_path)
+    assert isinstance(end.address, Network)
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", one)) for one in (free_port, end.address.port)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    opened(Network("printer.lan", 9100)).close()
+    end.leave()
+
+
+def test_all_of_a_hosts_addresses_are_tried_within_one_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits_s: list[float] = []
+
+    class Silent(socket.socket):
+        def settimeout(self, value: float | None) -> None:
+            waits_s.append(value or 0)
+
+        def connect(self, address: object) -> None:
+            raise TimeoutError
+
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 9)) for _ in range(4)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    monkeypatch.setattr(socket, "socket", Silent)
+    with pytest.raises(CannotOpen, match="that host does not answer"):
+        opened(Network("printer.lan", 9100))
+    assert len(waits_s) == 4
+    assert waits_s[0] <= 10 / 4, "each has its share of what is left"
+    assert waits_s[-1] <= 10
 
 
 def test_a_host_that_takes_no_jobs_is_named(free_port: int) -> None:
@@ -338,6 +384,40 @@ def test_an_empty_usb_packet_is_not_the_end() -> None:
 
 
 # --- file and terminal -----------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_cannot_be_written_is_named_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(CannotOpen, match="gone/jobs: its directory is not there: make it"):
+        opened(File(tmp_path / "gone" / "jobs"))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CannotOpen, match="pipe: nobody reads this pipe"):
+        opened(File(tmp_path / "pipe"))
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    transport = opened(File(tmp_path / "pipe"))
+    os.close(reader)
+    with pytest.raises(Lost, match="whoever read this pipe has ended"):
+        transport.write(b"x")
+    with pytest.raises(Lost, match="whoever read this pipe has ended"):
+        transport.wait(0, to_write=False)
+    transport.close()
+
+
+def test_jobs_are_not_appended_to_what_they_would_spoil(tmp_path: Path) -> None:
+    data, sheets = tmp_path / "data", tmp_path / "sheets"
+    data.mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(data / "ledger.db")
+    for fit in (sheets, tmp_path / "pipe", tmp_path / "gone" / "sheets"):
+        check_file(File(fit), data)
+    for unfit, why in (
+        (data / "ledger.db", "in the data directory"),
+        (data, "in the data directory"),
+        (tmp_path / "link", "in the data directory"),
+        (tmp_path, "a directory: name a file in it"),
+        (Path("/dev/null"), "a device"),
+    ):
+        with pytest.raises(BadUrl, match=why):
+            check_file(File(unfit), data)
 
 
 def test_jobs_are_appended_to_a_file(tmp_path: Path) -> None:

@@ -22,6 +22,10 @@ class Transport(Protocol):
     def answers(self) -> bool:
         """Whether anything can ever come back."""
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether others may wait for the printer until this is closed."""
+
     def write(self, data: bytes) -> int:
         """Return how many bytes were taken, at once; 0 when none can be now. Raises Lost."""
 

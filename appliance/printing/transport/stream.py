@@ -10,6 +10,7 @@ import os
 import select
 import struct
 import termios
+from collections.abc import Mapping
 
 from appliance.printing.transport.port import Lost
 
@@ -19,6 +20,10 @@ class Stream:
 
     is_end_told: whether an empty read of a readable descriptor means that the other side is gone.
     """
+
+    is_shared = False
+    words: Mapping[int, str] = {}
+    """What a system error means to a person here, where it is not what it means of most printers."""
 
     def __init__(self, fd: int, *, answers: bool = True, is_end_told: bool = True) -> None:
         self._fd = fd
@@ -35,7 +40,7 @@ class Stream:
         except BlockingIOError:
             return 0
         except OSError as error:
-            raise Lost(said(error)) from error
+            raise self._lost(error) from error
 
     def read(self) -> bytes:
         if not self._answers or not self._poll(0, select.POLLIN) & select.POLLIN:
@@ -45,9 +50,9 @@ class Stream:
         except BlockingIOError:
             return b""
         except OSError as error:
-            raise Lost(said(error)) from error
+            raise self._lost(error) from error
         if not data and self._is_end_told:
-            raise Lost(said(OSError(errno.ENODEV, os.strerror(errno.ENODEV))))
+            raise self._lost(OSError(errno.ENODEV, os.strerror(errno.ENODEV)))
         return data
 
     def wait(self, timeout_s: float, *, to_write: bool) -> bool:
@@ -61,7 +66,7 @@ class Stream:
         except OSError as error:
             if error.errno in (errno.ENOTTY, errno.EINVAL):
                 return 0
-            raise Lost(said(error)) from error
+            raise self._lost(error) from error
         return int(count)
 
     def close(self) -> None:
@@ -74,13 +79,17 @@ class Stream:
         for _, happened in poller.poll(timeout_s * 1000):
             # What came before the end is read first; the end is told again.
             if not happened & wanted and happened & (select.POLLHUP | select.POLLERR | select.POLLNVAL):
-                raise Lost(said(OSError(errno.ENODEV, os.strerror(errno.ENODEV))))
+                raise self._lost(OSError(errno.ENODEV, os.strerror(errno.ENODEV)))
         return happened
 
+    def _lost(self, error: OSError) -> Lost:
+        return Lost(said(error, self.words))
 
-def said(error: OSError) -> str:
-    """Return a system error in a person's words."""
-    return _WORDS.get(error.errno or 0) or error.strerror or str(error)
+
+def said(error: OSError, words: Mapping[int, str] | None = None) -> str:
+    """Return a system error in a person's words. words: by its number, before those for most printers."""
+    number = error.errno or 0
+    return (words or {}).get(number) or _WORDS.get(number) or error.strerror or str(error)
 
 
 _READ_BYTES = 4096

@@ -15,6 +15,7 @@ class TerminalWriter:
     """codepage: in which the job's text is written (a Python codec's name)."""
 
     answers = False
+    is_shared = False
 
     def __init__(self, codepage: str, out: TextIO | None = None) -> None:
         self._codepage = codepage
