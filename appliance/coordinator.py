@@ -3,16 +3,14 @@
 It stands in the middle of a sale's way and knows neither SQL nor MQTT nor bytes on a wire:
 
     link ──Delivery──▶ take ──▶ turn: reconcile ──▶ store (one commit) ──▶ announce ──▶ link, spools
-                       └─────▶ answer: a reader's page ──────────────────────────────▶ link
+                       └─────▶ questions ────────────────────────────────────────────▶ link
 
-`turn` and `answer` are plain functions and a thread each only calls them; a simulation calls them itself. Two
-invariants are kept here: nothing is announced or settled that is not on the disk, and what is announced is what was
-committed.
+`turn` is a plain function and a thread only calls it; a simulation calls it itself. Two invariants are kept here:
+nothing is announced or settled that is not on the disk, and what is announced is what was committed.
 """
 
 import hashlib
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,7 +19,7 @@ from threading import Event
 from appliance.contract import messages, paper
 from appliance.contract.delivery import Channel, Delivery
 from appliance.contract.limits import HEAD_BYTES, OPERATIONS_MAX, PAYLOAD_MAX
-from appliance.contract.messages import Alert, BadQuery, Covered, Query, Refusal, Row, What
+from appliance.contract.messages import Alert, Covered, Refusal, Row
 from appliance.contract.operations import (
     Head,
     Message,
@@ -37,6 +35,7 @@ from appliance.contract.paper import Installed, Job, JobState, Look, PaperChange
 from appliance.contract.topics import SHOP_DEVICE, Topics
 from appliance.inbox import Inbox, Waiting
 from appliance.ports import Changed, Clock, Hand, Link, Pages, Printing, Projection, Store, Turn
+from appliance.questions import Questions
 from appliance.stock import alerts
 from appliance.stock.alerts import Cleared, Raised
 from appliance.stock.errors import Rejected
@@ -63,9 +62,6 @@ STUCK_MS = 60_000
 
 COVERED_BYTES = 256
 """What one epoch that a backup covers counts for in a turn: it costs about what a sale does."""
-
-QUESTIONS_MAX = 1000
-"""Queries that may wait. Twenty tills that come back at once ask twenty; beyond this a device is told `busy`."""
 
 
 @dataclass(slots=True)
@@ -121,22 +117,22 @@ class Coordinator:
         self._topics = topics
         self._speaker = speaker
         self._store = store
-        self._pages = pages
         self._projection = projection
         self._link = link
         self._clock = clock
         self._hand = hand
         self._printing = printing
         self._inbox: Inbox[Work] = Inbox()
-        self._questions: deque[Delivery] = deque()
         self._reserve_ms = reserve_ms
         self._expired_ms = clock.shop_ms()
         self._rev = store.last_rev
+        self.questions = Questions(
+            topics=topics, speaker=speaker, pages=pages, link=link, hand=hand, notice=self.notice
+        )
         self._has_room: bool | None = None
         self._disk_fault: Alert | None = None
         self.has_inbox = Event()
-        self.has_questions = Event()
-        """Set when there is something for `turn`, or for `answer`. Whoever waits clears it, and only then calls."""
+        """Set when there is something for `turn`. Whoever waits clears it, and only then calls."""
         self.has_jobs = {printer: Event() for printer in printing.printers}
         """For each printer: its queue has got something new."""
         if store.is_gap_unknown and not clock.is_synchronised():
@@ -148,11 +144,8 @@ class Coordinator:
         """Accept one message of a device. Never blocks; may be called from any thread."""
         if delivery.channel is not Channel.QUERY or delivery.size > PAYLOAD_MAX:
             self._put(delivery.device, delivery, len(delivery.payload))
-        elif len(self._questions) < QUESTIONS_MAX:
-            self._questions.append(delivery)
-            self.has_questions.set()
         else:
-            self._say_answer(delivery, BadQuery(None, "busy", "too many questions wait: ask again later").payload)
+            self.questions.take(delivery)
 
     def order(self, operation: dict[str, object], done: Callable[[Rejected | None], None]) -> None:
         """Have an operation of the coordinator's own device committed, which a person has commanded.
@@ -212,9 +205,9 @@ class Coordinator:
                 for waiting in batch:
                     is_finished = self._reconcile(turn, waiting.work, replies)
                     (finished if is_finished else unfinished).append(waiting)
-                self._hand.judged()
-                if is_expiry_due:
+                if is_expiry_due and not (batch and self._hand.is_careful):
                     self._expire(turn)
+                self._hand.judged()
                 if any(isinstance(waiting.work, _Change) for waiting in batch):
                     self._watch_printers(turn)
         except BaseException:
@@ -259,16 +252,29 @@ class Coordinator:
     def _expire(self, turn: Turn) -> None:
         """Release what open receipts have reserved for too long."""
         expiring = turn.expiring(turn.now_ms - self._reserve_ms)
-        if expiring:
+        released = False
+        for receipt, edit in expiring:
+            if self._commit_own(turn, {"type": "expire", "receipt": receipt, "edit": edit}) is None:
+                log.info("expired receipt=%s edit=%d", receipt, edit)
+                released = True
+                if self._hand.is_careful:
+                    break
+        if released:
             self.has_inbox.set()  # One turn takes some; the next one looks for more.
         else:
             self._expired_ms = turn.now_ms
-        for receipt, edit in expiring:
-            log.info("expired receipt=%s edit=%d", receipt, edit)
-            self._commit_own(turn, {"type": "expire", "receipt": receipt, "edit": edit})
 
     def _commit_own(self, turn: Turn, operation: dict[str, object]) -> Rejected | None:
-        """Record an operation of the coordinator's own device, in the epoch that bears the ledger's name."""
+        """Record an operation of the coordinator's own device, in the epoch that bears the ledger's name.
+
+        One that was twice the end of this program is not recorded, for it would come again: an expiry each minute, a
+        command whenever it is given.
+        """
+        name = f"{SHOP_DEVICE} {hashlib.blake2b(repr(operation).encode(), digest_size=16).hexdigest()}"
+        self._hand.take(name)
+        if self._hand.is_poison(name):
+            turn.put_alert(alerts.internal_again(SHOP_DEVICE, f"the operation {operation}"))
+            return Rejected("internal", "the coordinator failed at it twice: a fault of its own")
         epoch = self._speaker.ledger
         seq = turn.epoch(SHOP_DEVICE, epoch).seq + 1
         tag = f"{seq:016x}"
@@ -528,41 +534,6 @@ class Coordinator:
 
     def say_offline(self) -> None:
         self._link.publish(self._topics.coordinator, messages.offline(self._speaker), retain=True)
-
-    # --- answer -------------------------------------------------------------------------------------------------------
-
-    def answer(self) -> int:
-        """Answer the questions that wait; return how many that were."""
-        count = len(self._questions)
-        for _ in range(count):
-            delivery = self._questions.popleft()
-            try:
-                answer = self._page(delivery.device, messages.read_query(delivery.payload))
-            except BadQuery as error:
-                answer = error.payload
-            self._say_answer(delivery, answer)
-        return count
-
-    def _page(self, device: str, query: Query) -> bytes:
-        since = self._pages.known_since(query.run, query.since)
-        match query.what:
-            case What.BALANCES:
-                page = self._pages.balances(since, query.limit)
-            case What.ITEMS:
-                page = self._pages.items(since, query.limit)
-            case What.REJECTED:
-                page = self._pages.rejected(device, since, query.limit)
-            case What.STALE:
-                page = self._pages.stale(since, query.limit)
-            case What.RECEIPT:
-                page = self._pages.receipt(query.receipt)
-            case What.HISTORY:
-                page = self._pages.history(query.sku, since, query.limit)
-        return messages.answer(query, self._speaker, page.since, page.to, page.rows, more=page.more)
-
-    def _say_answer(self, delivery: Delivery, answer: bytes) -> None:
-        self._link.publish(self._topics.device(delivery.device, "answer"), answer, retain=False)
-        delivery.settled()
 
 
 def _fact(device: str, epoch: str, head: Head, operation: Operation, happened: When, turn: Turn) -> Fact:

@@ -38,6 +38,10 @@ class Hand(Protocol):
         """This operation, or message, is in hand from now on."""
         ...
 
+    def ask(self, name: str) -> None:
+        """This question is in hand from now on, beside what a turn is at; "" is none."""
+        ...
+
     def judged(self) -> None:
         """All of the turn is judged, and nothing committed: what fails from here on is no single one's fault, unless
         there is only one."""

@@ -161,7 +161,7 @@ class Shop:
     def ask(self, device: str, what: dict[str, Any] | bytes) -> dict[str, Any]:
         """Ask a query, and return its answer."""
         self.hand(device, what if isinstance(what, bytes) else orjson.dumps(what), Channel.QUERY)
-        self.coordinator.answer()
+        self.coordinator.questions.answer()
         topic, payload = self.link.log[-1]
         assert topic == self.topics.device(device, "answer")
         answer: dict[str, Any] = orjson.loads(payload)

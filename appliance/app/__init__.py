@@ -27,7 +27,7 @@ from appliance import __version__
 from appliance.app.backups import Backups, Command
 from appliance.app.brokers import Embedded, External, Started
 from appliance.app.commands import handlers
-from appliance.app.crashes import TURNS_PART, Crashes
+from appliance.app.crashes import ANSWERS_PART, TURNS_PART, Crashes
 from appliance.app.devices import Devices, refusals
 from appliance.app.entrance import open_entrance
 from appliance.app.first_slip import FirstSlip
@@ -135,7 +135,7 @@ async def serve(
             reserve_ms=settings.stock.reserve_hours * 3_600_000,
         )
         turns = Turns(coordinator, writer, clock, keep_months=settings.ledger.keep_months)
-        answers = Answerer(coordinator)
+        answers = Answerer(coordinator.questions)
         printers = [Printer(name, printer, settings, coordinator, read(), clock) for name, printer in in_force.items()]
         backups = _backups(settings, command, coordinator, read, clock)
         commands = handlers(read(), settings, run, coordinator, clock, printers, backups, roster)
@@ -155,7 +155,7 @@ async def serve(
 
         ended = await broker.start()
         # Not before: a first turn may have an alert to announce, and a broker that has not started takes none.
-        threads = [supervisor.start_part(TURNS_PART, turns.run), supervisor.start_part("answers", answers.run)]
+        threads = [supervisor.start_part(TURNS_PART, turns.run), supervisor.start_part(ANSWERS_PART, answers.run)]
         coordinator.install_printers()
         print_threads = [supervisor.start_part(f"print {printer.name}", printer.run) for printer in printers]
         backup_threads = [supervisor.start_part("backups", one.run) for one in backups]

@@ -1,6 +1,7 @@
 """What was in hand when this program died by its own fault, and whether the next one died of it too.
 
-    turn ──▶ take(operation) ──▶ in-hand ──┐
+    turn ──▶ take(operation) ──┐
+    answers ──▶ ask(question) ─┴▶ in-hand ─┐
     death by our own fault ──▶ crash ──────┴──▶ the next start ──▶ suspect ──▶ twice: the coordinator sets it aside
 
 Three small files in the data directory. While all goes well nothing is synced: what a dying process has written stays
@@ -14,16 +15,18 @@ After a crash the box is careful for a while: one operation in a turn, so that w
 import faulthandler
 import logging
 import os
+import re
 import traceback
 from contextlib import suppress
 from pathlib import Path
 
+from appliance import questions
 from appliance.ledger.database import DISK_FAULTS, DiskFault
 
 log = logging.getLogger(__name__)
 
-TURNS_PART = "turns"
-"""The part that has operations in hand. Where another one dies, what the turns were at has nothing to do with it."""
+TURNS_PART, ANSWERS_PART = "turns", "answers"
+"""The parts that have something in hand. Where another one dies, what these were at has nothing to do with it."""
 
 CAREFUL_TURNS = 1000
 """Turns of one operation each that follow a crash: more than what twenty tills have on their way and send again."""
@@ -32,7 +35,10 @@ _POISON = 2
 """Crashes after which an operation is not tried again."""
 
 _NOTE_BYTES = 256
-"""Room for the longest name: a device and an epoch of 64 characters each, a seq of 16 digits, and a tag."""
+"""Room for the longest name: a device of 64 characters, and a SKU of 128 bytes, or an epoch, a seq and a tag."""
+
+_PLACES = {TURNS_PART: 0, ANSWERS_PART: _NOTE_BYTES}
+"""Where in the file each part has its note."""
 
 _TEXT_BYTES_MAX = 64 * 1024
 
@@ -50,7 +56,7 @@ class Crashes:
             text = os.pread(self._crash, _TEXT_BYTES_MAX, 0).decode(errors="replace")
             if text:
                 self._find_suspect(text)
-            os.pwrite(self._note, bytes(_NOTE_BYTES), 0)
+            os.pwrite(self._note, bytes(_NOTE_BYTES * len(_PLACES)), 0)
         except OSError as error:
             raise DiskFault(f"{directory}: {error}: make room on the disk, or replace it") from error
         self._careful_turns = CAREFUL_TURNS if text else 0
@@ -80,8 +86,10 @@ class Crashes:
 
     def take(self, name: str) -> None:
         self._in_hand = name
-        with suppress(OSError):  # A disk that takes no note takes no operation either.
-            os.pwrite(self._note, name.encode().ljust(_NOTE_BYTES, b"\0"), 0)
+        self._write(name, TURNS_PART)
+
+    def ask(self, name: str) -> None:
+        self._write(name, ANSWERS_PART)
 
     def judged(self) -> None:
         if not self.is_careful:
@@ -98,8 +106,10 @@ class Crashes:
     # --- what the last run left ---------------------------------------------------------------------------------------
 
     def _find_suspect(self, text: str) -> None:
-        noted = os.pread(self._note, _NOTE_BYTES, 0).rstrip(b"\0").decode(errors="replace")
-        in_hand = noted if text.startswith((f"part={TURNS_PART}\n", "Fatal")) else ""
+        in_hand = ""
+        if (part := _part_of(text)) in _PLACES:
+            noted = os.pread(self._note, _NOTE_BYTES, _PLACES[part])
+            in_hand = noted.rstrip(b"\0").decode(errors="replace")
         log.error("crashed in_hand=%r traceback=%r", in_hand, text)
         before, count = self._read_suspect()
         # First the traceback is forgotten: a process that is killed just here has not crashed twice.
@@ -112,6 +122,18 @@ class Crashes:
             return name, int(count)
         return "", 0
 
+    def _write(self, name: str, part: str) -> None:
+        with suppress(OSError):  # A disk that takes no note takes no operation either.
+            os.pwrite(self._note, name.encode().ljust(_NOTE_BYTES, b"\0"), _PLACES[part])
+
     def _let_go(self) -> None:
         if self._in_hand:
             self.take("")
+
+
+def _part_of(text: str) -> str:
+    """Return the part that a traceback is of. A signal names none; of a hang a watchdog's kills the main thread."""
+    if (named := re.match(r"part=(.*)\n", text)) is not None:
+        return named[1]
+    current = text.partition("\nCurrent thread")[2].partition("\n\n")[0]
+    return ANSWERS_PART if questions.__file__ in current else TURNS_PART

@@ -10,6 +10,7 @@ from appliance.clock import ShopClock, synchronised_wall_ms
 from appliance.coordinator import Coordinator
 from appliance.ledger.database import DiskFault
 from appliance.ledger.writer import KEEP_TIME_MS, Writer
+from appliance.questions import Questions
 
 log = logging.getLogger(__name__)
 
@@ -116,16 +117,16 @@ class Turns:
 class Answerer:
     """The thread that answers devices' queries."""
 
-    def __init__(self, coordinator: Coordinator) -> None:
-        self._coordinator = coordinator
+    def __init__(self, questions: Questions) -> None:
+        self._questions = questions
         self._is_stopping = False
 
     def run(self) -> None:
         while not self._is_stopping:
-            self._coordinator.has_questions.wait()
-            self._coordinator.has_questions.clear()
-            self._coordinator.answer()
+            self._questions.has_any.wait()
+            self._questions.has_any.clear()
+            self._questions.answer()
 
     def stop(self) -> None:
         self._is_stopping = True
-        self._coordinator.has_questions.set()
+        self._questions.has_any.set()

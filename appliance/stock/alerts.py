@@ -8,7 +8,7 @@ until its cause is gone; a person who acknowledges it is told no more of this on
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.stock.order import Fact
 from appliance.stock.quantity import format_qty
@@ -108,6 +108,11 @@ def internal(device: str, what: str) -> Raised:
         "and send the box's log to its makers",
         facts={"device": device, "reason": what},
     )
+
+
+def internal_again(device: str, what: str) -> Raised:
+    """As `internal`, of what comes again and again: it is told once."""
+    return replace(internal(device, what), is_state=True)
 
 
 def clock() -> Raised:

@@ -39,6 +39,7 @@ RAISED = [
     alerts.fork("A1", EPOCH, (EPOCH,)),
     alerts.history_gap("A1", EPOCH),
     alerts.internal("A1", f"operation 15 of {EPOCH}"),
+    alerts.internal_again("A1", "a question"),
     alerts.clock(),
     alerts.disk_fails("database or disk is full"),
     alerts.disk_fills(256 << 20),

@@ -108,13 +108,13 @@ def test_question_that_is_bad_is_answered_with_a_code(shop: Shop, query: Any, co
 
 
 def test_too_many_questions_are_answered_busy(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("appliance.coordinator.QUESTIONS_MAX", 2)
+    monkeypatch.setattr("appliance.questions.QUESTIONS_MAX", 2)
     from appliance.contract.delivery import Channel
 
     for _ in range(3):
         shop.hand("A1", b'{"id":"q","what":"balances"}', Channel.QUERY)
     assert orjson.loads(shop.link.log[-1][1])["code"] == "busy"
-    assert shop.coordinator.answer() == 2
+    assert shop.coordinator.questions.answer() == 2
     assert shop.settled == 3
 
 

@@ -1,4 +1,4 @@
-"""An operation at which the box dies is set aside at its third coming; the others sell on, nobody else is blamed."""
+"""What the box dies of, an operation or a question, is set aside at its third coming; nobody else is blamed."""
 
 import signal
 from collections.abc import Iterator
@@ -11,11 +11,14 @@ import pytest
 
 from appliance.app import crashes as crashes_module
 from appliance.app.crashes import TURNS_PART, Crashes
+from appliance.coordinator import EXPIRY_LOOK_MS
 from appliance.ledger.verify import verify
+from appliance.stock.operation import Expire
+from appliance.stock.reconcile import reconcile
 from scripts.processes import START_S
 from tests.box import PASSWORD, Box
 from tests.broker import wire
-from tests.shop import Shop, message, operation, rows, tag
+from tests.shop import RESERVE_MS, Shop, message, operation, rows, tag
 
 CHECKOUT = Path(__file__).parent.parent.parent
 
@@ -55,6 +58,16 @@ def read_message(payload):
         die()
     return real(payload)
 coordinator.read_message = read_message
+"""
+
+IN_THE_ANSWER = """
+from appliance import questions
+real = questions.Questions._page
+def _page(self, device, query):
+    if query.sku == "poison":
+        die()
+    return real(self, device, query)
+questions.Questions._page = _page
 """
 
 ROOT = "stock/v1/shop/"
@@ -165,6 +178,85 @@ def test_message_that_kills_the_box_before_it_is_read_is_quarantined(poisoned: A
         assert _acked(till, 1)["rejected_total"] == 0
     assert box.stop() == 0
     assert rows(box.directory, "SELECT reason, instr(head, 'poison') > 0 FROM quarantine") == [("internal", 1)]
+
+
+@pytest.mark.parametrize(("how", "code"), [("raise", 1), ("segmentation fault", -signal.SIGSEGV)])
+def test_question_that_killed_the_box_twice_is_refused_and_others_are_answered(
+    poisoned: Any, how: str, code: int
+) -> None:
+    box = poisoned(how, IN_THE_ANSWER)
+    for n in range(2):
+        box.start()
+        with _till(box, "A1") as till:
+            _query(till, id=f"{n}", what="history", sku="poison", since=n)
+            assert box.process.wait(START_S) == code
+        box.kill()
+    box.start()
+    with _till(box, "A1") as till:
+        till.subscribe((f"{ROOT}device/A1/answer", 0))
+        _send(till, "A1", *BATCH)
+        assert _acked(till, 3)["rejected_total"] == 0
+        _query(till, id="third", what="history", sku="poison")
+        assert _answer(till) == {"id": "third", "code": "internal"}
+        _query(till, id="other", what="history", sku="A")
+        assert _answer(till) == {"id": "other", "code": None}
+    assert '"kind":"internal"' in box.command("alert", "list", "--json").stdout
+    assert box.stop() == 0
+
+
+def _query(till: wire.Client, **fields: Any) -> None:
+    till.send(wire.publish(f"{ROOT}device/A1/query", orjson.dumps(fields), qos=0))
+
+
+def _answer(till: wire.Client) -> dict[str, Any]:
+    """Return whom the next answer is for, and the code of what is wrong."""
+    while (packet := till.read()) is not None:
+        if packet.kind == wire.PUBLISH and packet.topic.endswith("/answer"):
+            said = orjson.loads(packet.payload)
+            return {"id": said["id"], "code": said.get("code")}
+    raise AssertionError("the box has hung up")
+
+
+def test_expiry_at_which_the_box_dies_each_time_is_left_and_the_others_expire(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was nobody's: the box died of it a minute after each start, for ever."""
+    shop = Shop(tmp_path)
+    for seq, receipt in enumerate(("one", "poison", "three"), 1):
+        lines = [{"sku": "A", "qty": "1"}]
+        opened = {"type": "receipt", "receipt": receipt, "kind": "sale", "status": "open", "lines": lines}
+        shop.say("A1", message(operation(seq, **dict.fromkeys(("sku", "qty", "reason"), ...) | opened)))
+
+    def dying(body: Any, *rest: Any) -> Any:
+        if isinstance(body, Expire) and body.receipt == "poison":
+            raise ZeroDivisionError
+        return reconcile(body, *rest)
+
+    monkeypatch.setattr("appliance.coordinator.reconcile", dying)
+    shop.clock.now_ms += RESERVE_MS + EXPIRY_LOOK_MS
+
+    def live() -> None:
+        """Until nothing is left to be done, and a minute more."""
+        for _ in range(2):
+            shop.clock.now_ms += EXPIRY_LOOK_MS
+            while shop.coordinator.turn() or shop.coordinator.has_inbox.is_set():
+                shop.coordinator.has_inbox.clear()
+
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            live()
+        shop.crashes.died(TURNS_PART, ZeroDivisionError())
+        shop.restart()
+    live()
+    assert rows(tmp_path, "SELECT receipt, state FROM receipt ORDER BY receipt") == [
+        ("one", "expired"),
+        ("poison", "open"),
+        ("three", "expired"),
+    ]
+    [told] = [alert for alert in shop.reader.alerts() if alert.kind == "internal"]
+    assert told.times == 1, "it comes again each minute, and is told once"
+    shop.stop()
+    verify(tmp_path)
 
 
 # --- nobody else is blamed --------------------------------------------------------------------------------------------

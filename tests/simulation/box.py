@@ -266,8 +266,8 @@ class Box:
             return
         coordinator = self._network.shop.coordinator
         coordinator.has_inbox.clear()
-        coordinator.has_questions.clear()
-        if not (self._or_die(self._turn) and self._or_die(coordinator.answer)):
+        coordinator.questions.has_any.clear()
+        if not (self._or_die(self._turn) and self._or_die(coordinator.questions.answer)):
             return
         if coordinator.has_inbox.is_set():
             self.has_work()

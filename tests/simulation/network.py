@@ -186,7 +186,7 @@ class Network:
     def turn(self) -> None:
         """The box commits what it has taken, and answers what it was asked."""
         self.shop.coordinator.turn()
-        self.shop.coordinator.answer()
+        self.shop.coordinator.questions.answer()
 
     def pass_time(self, elapsed_ms: int) -> None:
         self.shop.clock.now_ms += elapsed_ms

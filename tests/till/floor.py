@@ -82,7 +82,7 @@ class Floor:
         """Carry messages to and fro until there are none."""
         while [till for till in self.tills.values() if self._carry(till)]:
             self.shop.coordinator.turn()
-            self.shop.coordinator.answer()
+            self.shop.coordinator.questions.answer()
 
     def restore(self, backup: Path) -> None:
         """The box is set back to a copy of its ledger, and every till has lost its connection."""
