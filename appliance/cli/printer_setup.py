@@ -271,8 +271,7 @@ def _learn(wizard: _Wizard, url: str, model: Model, widths: list[int], line: int
 def _printed(wizard: _Wizard, trial: Trial, url: str, printing: Callable[[bytes], Heard]) -> tuple[Heard, str]:
     """Print a sheet until one comes out undisturbed; return what was heard meanwhile, and its marker.
 
-    What a unit does not say because its paper ended, or its power, would be taken for what it cannot say. Raises Lost,
-    Stalled.
+    What a unit does not say because its paper ended would be taken for what it cannot say. Raises Lost, Stalled.
     """
     while True:
         _await_ready(wizard, trial, url)
