@@ -111,13 +111,11 @@ def _lines(operation: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _facts(operation: Mapping[str, Any], skus: tuple[str, ...] | None) -> object:
     """What a printer's sheet shows of an operation, to tell whether another one shows anything else."""
+    facts = [operation.get(key) or None for key in ("number", "kind", "cashier", "table")]
+    goods = ("sku", "name", "qty", "unit")
     if skus is not None:
-        facts = [operation.get(key) or None for key in ("number", "kind", "cashier", "table")]
-        return facts, [
-            [line.get(key) for key in ("sku", "name", "qty", "unit")]
-            for line in _lines(operation)
-            if line["sku"] in skus
-        ]
-    facts = [operation.get(key) or None for key in ("number", "kind", "cashier", "table", "status", "currency")]
+        return facts, [[line.get(key) for key in goods] for line in _lines(operation) if line["sku"] in skus]
+    facts += [operation.get("status"), operation.get("currency") or None]
     facts += [operation.get("discount_minor") or 0, operation.get("total_minor")]
-    return facts, [dict(line) for line in _lines(operation)]
+    priced = (*goods, "price_minor", "discount_minor", "amount_minor")
+    return facts, [[line.get(key) for key in priced] for line in _lines(operation)]

@@ -166,6 +166,14 @@ def test_an_edited_receipt_says_what_changed() -> None:
     ]
 
 
+def test_a_change_shows_no_sum_that_the_till_never_said() -> None:
+    priced, unpriced = [{"sku": "a", "qty": "1", "price_minor": 100}], [{"sku": "a", "qty": "1"}]
+    for before, now in ((unpriced, priced), (priced, unpriced)):
+        changes = shown(read(now, before=before, headings=(Heading.EDITED,)))
+        assert "было" not in changes
+        assert "состав прежний" in changes
+
+
 def test_an_edit_that_left_the_goods_alone_says_so() -> None:
     same: list[dict[str, Any]] = [{"sku": "a", "qty": "1"}]
     assert RUSSIAN.unchanged in shown(read(same, before=same, headings=(Heading.EDITED,)))

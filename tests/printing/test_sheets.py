@@ -57,6 +57,16 @@ def test_a_sheet_of_a_till_without_a_clock_says_no_time_while_the_boxs_may_be_wr
     assert "Дата" not in press.driver.sheets[0]
 
 
+def test_what_no_sheet_shows_is_no_reason_for_another(press: Press) -> None:
+    press.receipt("r-1", line("A"))
+    press.receipt("r-1", line("A", marks=["0104607001234567215!abc"]), edit=2)
+    press.drain()
+    assert len(press.driver.sheets) == 1, "a mark that is scanned is the cashier's"
+    press.receipt("r-1", line("A", price_minor=1), edit=3)
+    press.drain()
+    assert len(press.driver.sheets) == 2
+
+
 def test_a_repeat_does_not_stick_to_what_is_left_of_the_sheet_in_doubt(press: Press) -> None:
     press.driver.endings = [doubt()]
     press.receipt("r-1", line("A"))

@@ -7,7 +7,7 @@ cook's order is the short form of the same: what is to be made, for which table,
 from collections.abc import Iterator
 
 from appliance.printing.layout.blocks import Align, Block, Code, Cut, Pair, Rule, Size, Space, Text
-from appliance.printing.layout.receipt import Heading, PreCheck, PreCheckLine, Purpose
+from appliance.printing.layout.receipt import Heading, PreCheck, PreCheckLine, Purpose, cost_of
 from appliance.printing.layout.template import Field, ShopField, Template
 from appliance.printing.layout.words import LANGUAGES, Words
 
@@ -112,10 +112,10 @@ def _change(before: tuple[PreCheckLine, ...], now: tuple[PreCheckLine, ...], cur
         return words.removed.format(was)
     if was != is_now:
         return words.was_is.format(was, is_now)
-    sums = [sum(line.amount_minor or 0 for line in lines) for lines in (before, now)]
-    if sums[0] != sums[1]:
-        return words.amount.format(words.was_is.format(*(words.money(one, currency) for one in sums)))
-    return ""
+    cost, costs = cost_of(before), cost_of(now)
+    if cost is None or costs is None or cost == costs:
+        return ""
+    return words.amount.format(words.was_is.format(words.money(cost, currency), words.money(costs, currency)))
 
 
 def _line(line: PreCheckLine, currency: str, words: Words) -> Iterator[Block]:

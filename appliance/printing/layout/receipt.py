@@ -101,7 +101,8 @@ def read_receipt(
         table=operation.get("table") or "",
         lines=lines,
         discount_minor=discount,
-        total_minor=_sum(lines, discount) if total is None else total,
+        # With a discount it is unknown: nobody said whether the lines hold it.
+        total_minor=total if total is not None or discount else cost_of(lines),
         currency=operation.get("currency") or "",
         headings=headings,
         before=() if before is None else _lines(before),
@@ -135,7 +136,7 @@ def _times(price_minor: int, qty_milli: int) -> int:
     return -rounded if product < 0 else rounded
 
 
-def _sum(lines: tuple[PreCheckLine, ...], discount_minor: int) -> int | None:
-    """The total that the till did not say. With a discount it is unknown: nobody said whether the lines hold it."""
+def cost_of(lines: tuple[PreCheckLine, ...]) -> int | None:
+    """Return what lines cost together; None when nobody knows it of one of them."""
     amounts = [line.amount_minor for line in lines if line.amount_minor is not None]
-    return sum(amounts) if not discount_minor and len(amounts) == len(lines) else None
+    return sum(amounts) if len(amounts) == len(lines) else None
