@@ -56,6 +56,17 @@ def test_set_password_replaces_the_kept_one_and_an_absent_one_keeps_it(tmp_path:
             assert _log_in(box, "first" if right == "second" else "second") == 4
 
 
+def test_a_damaged_password_stops_the_start_and_not_the_box_at_a_log_in(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "shop-password.argon2"
+    path.parent.mkdir()
+    path.write_bytes(b"$argon2id$v=19$m=19456,t=2,p=1$half")
+    done = _run(tmp_path / "data", "run", STOCK_PASSWORD="")
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"stock-coordinator: {path} is damaged: remove it, and set STOCK_PASSWORD\n")
+    with Box(tmp_path / "data") as box:
+        assert _log_in(box, PASSWORD) == 0
+
+
 def test_data_is_for_its_owner_alone(tmp_path: Path) -> None:
     with Box(tmp_path / "data") as box:
         assert stat.S_IMODE(box.directory.stat().st_mode) == 0o700

@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 
 from argon2 import PasswordHasher
-from argon2.exceptions import VerifyMismatchError
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from appliance import durable
 
@@ -25,6 +25,9 @@ ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 _GROUPS, _GROUP = 4, 4
 """16 of 31 symbols are 79 bits: beyond guessing, and still typed in one go."""
+
+_NOT_RIGHT = (VerificationError, InvalidHashError)
+"""What argon2 says: a wrong password is a kind of the first, and a hash that is not whole is either."""
 
 
 def make_password() -> str:
@@ -39,7 +42,7 @@ class ShopPassword:
         self._path = directory / FILE_NAME
         # OWASP's smallest argon2id setting: 19 MiB and about 60 ms on a Pi 4, which has better use for its memory.
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-        self._hash = self._path.read_text(encoding="ascii") if self._path.exists() else None
+        self._hash = self._path.read_text(encoding="ascii", errors="backslashreplace") if self._path.exists() else None
         self._is_kept = self._hash is not None
         self._changing = threading.Lock()
         self._key = secrets.token_bytes(32)
@@ -50,6 +53,16 @@ class ShopPassword:
     @property
     def is_set(self) -> bool:
         return self._hash is not None
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether what is kept is no hash: nobody comes in by it, and setting a password mends it."""
+        try:
+            return self._hash is not None and not self._hasher.verify(self._hash, b"")
+        except VerifyMismatchError:
+            return False
+        except _NOT_RIGHT:
+            return True
 
     def set(self, password: str) -> None:
         """Replace the password, durably; it counts from the next log-in on. The same again leaves the file as it is."""
@@ -110,5 +123,5 @@ class ShopPassword:
     def _is_right(self, hashed: str, password: bytes) -> bool:
         try:
             return self._hasher.verify(hashed, password)
-        except VerifyMismatchError:
+        except _NOT_RIGHT:
             return False

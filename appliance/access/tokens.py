@@ -23,6 +23,8 @@ KEY_FILE_NAME = "devices.key"
 TOKEN_SYMBOLS = 52
 """Of 31 symbols each: 257 bits."""
 
+_KEY_BYTES = 32
+
 
 class WrongTokens(Exception):
     """The devices' file cannot be used. The text names it and the remedy."""
@@ -54,8 +56,10 @@ class Tokens:
                     f"{key} is missing, and without it no token can be checked: remove {self._path} too"
                     " and make every device a new slip"
                 )
-            durable.replace(key, secrets.token_bytes(32))
+            durable.replace(key, secrets.token_bytes(_KEY_BYTES))
         self._key = key.read_bytes()
+        if len(self._key) != _KEY_BYTES:
+            raise WrongTokens(f"{key} is damaged: remove it and {self._path}, and make every device a new slip")
         self._devices = self._read()
 
     def has(self, device: str) -> bool:

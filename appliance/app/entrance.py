@@ -57,6 +57,9 @@ def _set_password(password: ShopPassword, settings: Settings, *, may_show: bool)
     wanted = settings.password.get_secret_value() if settings.password else ""
     if wanted:
         password.set(wanted)
+    if password.is_damaged:
+        path = settings.data_dir / passwords.FILE_NAME
+        raise CannotStart(f"{path} is damaged: remove it, and set {variable('password')}")
     if password.is_set:
         return None
     if not may_show:

@@ -108,6 +108,19 @@ def test_a_password_that_is_replaced_while_it_is_looked_at_lets_nobody_in(
     assert _lets_in(ShopPassword(tmp_path), "second")
 
 
+@pytest.mark.parametrize("content", [b"", b"no hash", b"\xff\xfe", b"half"])
+def test_a_damaged_hash_lets_nobody_in_and_setting_a_password_mends_it(tmp_path: Path, content: bytes) -> None:
+    ShopPassword(tmp_path).set("sesame")
+    path = tmp_path / FILE_NAME
+    path.write_bytes(path.read_bytes()[:-9] if content == b"half" else content)
+    shop = ShopPassword(tmp_path)
+    assert shop.is_damaged
+    assert not any(_lets_in(shop, word) for word in ("", "sesame"))
+    shop.set("sesame")
+    assert not shop.is_damaged
+    assert _lets_in(ShopPassword(tmp_path), "sesame")
+
+
 def test_tills_that_come_back_together_cost_one_hash(tmp_path: Path, hashed: list[bytes]) -> None:
     shop = ShopPassword(tmp_path)
     shop.set("sesame")

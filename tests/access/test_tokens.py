@@ -91,6 +91,13 @@ def test_a_key_that_is_lost_is_not_made_anew_in_silence(tmp_path: Path) -> None:
         Tokens(tmp_path)
 
 
+def test_a_damaged_key_is_named(tmp_path: Path) -> None:
+    Tokens(tmp_path).put("A1", "abcd2345")
+    (tmp_path / KEY_FILE_NAME).write_bytes(b"")
+    with pytest.raises(WrongTokens, match=f"{KEY_FILE_NAME} is damaged"):
+        Tokens(tmp_path)
+
+
 def test_the_shops_password_is_for_devices_without_a_token(tmp_path: Path, password: ShopPassword) -> None:
     tokens = Tokens(tmp_path)
     tokens.put("A1", "abcd2345")
