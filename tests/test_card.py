@@ -131,6 +131,9 @@ def test_the_system_is_as_the_settings_say(tmp_path: Path) -> None:
         [broker]
         plain = "lan"
         tls_port = 8884
+        websocket_port = 8443
+        certificate = "/etc/shop.pem"
+        key = "/etc/shop.key"
         [box]
         hostname = "bakery"
         address = "192.168.7.5/24"
@@ -145,7 +148,7 @@ def test_the_system_is_as_the_settings_say(tmp_path: Path) -> None:
     assert (root / "etc/hostname").read_text() == "bakery\n"
     assert "127.0.1.1 bakery\n" in (root / "etc/hosts").read_text()
     assert str((root / "etc/localtime").readlink()) == "/usr/share/zoneinfo/Europe/Moscow"
-    assert (root / "run/box/ports.nft").read_text() == "add element inet box open { 1883, 8884 }\n"
+    assert (root / "run/box/ports.nft").read_text() == "add element inet box open { 1883, 8884, 8443 }\n"
     assert (root / AUTHORIZED_KEYS).read_text() == f"{KEY}\n"
     assert (root / AUTHORIZED_KEYS).stat().st_mode & 0o777 == 0o600
     network = (root / "run/systemd/network/10-card.network").read_text().splitlines()

@@ -74,5 +74,5 @@ def _ports(broker: BrokerSettings) -> list[int]:
     """Return the ports on which the broker listens to the network."""
     if broker.mode is Mode.EXTERNAL:
         return []
-    ports = [broker.port] if broker.plain is Plain.LAN else []
-    return ports + ([broker.tls_port] if broker.tls_port else [])
+    ports = [broker.port if broker.plain is Plain.LAN else 0, broker.tls_port, broker.websocket_port]
+    return [port for port in ports if port]

@@ -10,7 +10,7 @@ from pathlib import Path
 from appliance import __version__
 
 CHECKOUT = Path(__file__).parent.parent.parent
-UNPACK = CHECKOUT / "deploy" / "rootfs" / "usr" / "lib" / "stock-coordinator" / "unpack-release"
+UNPACK = CHECKOUT / "deploy" / "rootfs" / "usr" / "local" / "lib" / "stock-coordinator" / "unpack-release"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -58,7 +58,7 @@ def copy_of_checkout(target: Path) -> Path:
     for name in filter(None, names.split("\0")):
         if (CHECKOUT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(CHECKOUT / name, target / name)
+            shutil.copy2(CHECKOUT / name, target / name, follow_symlinks=False)
     (target / ".venv").symlink_to(CHECKOUT / ".venv")
     (target / "dist").mkdir()
     (target / "dist" / "wheels").symlink_to(CHECKOUT / "dist" / "wheels")

@@ -21,7 +21,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("root")
     shutil.copytree("/usr/lib/systemd/system", path / "usr/lib/systemd/system", symlinks=True)
     shutil.copytree(ROOTFS, path, symlinks=True, dirs_exist_ok=True)
-    for started in ("opt/stock-coordinator/current/bin/python", "usr/sbin/sshd"):
+    for started in ("opt/stock-coordinator/current/bin/python", "usr/sbin/sshd", "usr/sbin/fake-hwclock"):
         (path / started).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy("/bin/true", path / started)
     return path
