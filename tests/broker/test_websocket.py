@@ -1,10 +1,13 @@
 """MQTT inside a WebSocket: the same broker, the same guard, and whatever is done to the frames harms nobody else."""
 
+import asyncio
+import gc
 import random
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.frames import CloseCode, Frame, Opcode
@@ -13,6 +16,7 @@ from websockets.typing import Subprotocol
 
 from appliance.access.certificate import Certificate, own_certificate
 from appliance.broker.embedded import Limits
+from appliance.broker.embedded.websocket import WebSocket
 from appliance.contract.limits import PAYLOAD_MAX
 from tests.broker import wire
 from tests.broker.running import ROOT, Ours
@@ -99,6 +103,44 @@ def test_what_is_no_request_is_closed(broker: Ours, client: ssl.SSLContext) -> N
                     other.send(said, b"\r\n\r\n")
                 assert other.is_closed()
         assert device.answers()
+
+
+_REQUEST = (
+    b"GET / HTTP/1.1\r\nHost: stock.local\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: 0123456789abcdef012345==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *(_REQUEST.replace(word, word + b"\xff") for word in (b"websocket\r", b": Upgrade", b"Version: 13", b": mqtt")),
+        _REQUEST.replace(b": 13", b": 12") + b"no frame",
+        _REQUEST + b"no frame",
+        _REQUEST + _REQUEST,
+    ],
+)
+def test_a_request_that_is_out_of_order_harms_nobody(broker: Ours, client: ssl.SSLContext, said: bytes) -> None:
+    with WebSocketClient(broker.address, client).log_in() as device, wire.Client(broker.address, tls=client) as other:
+        other.send(said)
+        with suppress(ConnectionError):
+            while other._socket.recv(4096):
+                pass
+        assert device.answers()
+
+
+def test_one_that_goes_when_its_time_is_over_is_no_fault_of_ours() -> None:
+    """Its handshake has ended in the very turn of the event loop in which nobody waited for it any more."""
+    faults: list[dict[str, Any]] = []
+
+    async def go() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+        reader = asyncio.StreamReader()
+        WebSocket(reader, asyncio.StreamReaderProtocol(reader), Limits()).connection_lost(None)
+        gc.collect()
+
+    asyncio.run(go())
+    assert faults == []
 
 
 def test_a_request_that_grows_on_is_not_held(certificate: Certificate, client: ssl.SSLContext) -> None:

@@ -44,6 +44,7 @@ class WebSocket(asyncio.Protocol, asyncio.Transport):
         self._limits = limits
         self._frames = ServerProtocol(subprotocols=[_MQTT], max_size=limits.control_bytes_max, logger=_chatter)
         self._asked_bytes = 0
+        self._is_over = False
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._below: asyncio.Transport | None = None
 
@@ -57,18 +58,26 @@ class WebSocket(asyncio.Protocol, asyncio.Transport):
     # --- what TLS calls -----------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
+        if self._is_over:
+            return
         if not self._opened.done():
             # A request may have 128 headers of 8 KiB, by the limits of `websockets`.
             self._asked_bytes += len(data)
             if self._asked_bytes > self._limits.control_bytes_max:
-                self._opened.set_exception(Malformed(f"a request of {self._asked_bytes} bytes"))
+                self._fail(f"a request of {self._asked_bytes} bytes")
+                return
+            # `websockets` cannot put into words what it refuses of another one.
+            if not data.isascii():
+                self._fail("a request that is no ASCII")
                 return
         self._frames.receive_data(data)
-        for event in self._frames.events_received():
-            if isinstance(event, Request):
-                self._answer(event)
-            elif isinstance(event, Frame):
-                self._take(event)
+        # It has given up already, and answers no request any more.
+        if self._frames.parser_exc is None:
+            for event in self._frames.events_received():
+                if isinstance(event, Request):
+                    self._answer(event)
+                elif isinstance(event, Frame):
+                    self._take(event)
         if (error := self._frames.parser_exc or self._frames.handshake_exc) is not None:
             self._fail(str(error))
         self._flush()
@@ -77,8 +86,7 @@ class WebSocket(asyncio.Protocol, asyncio.Transport):
         self._inside.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self._opened.done():
-            self._opened.set_exception(exc or ConnectionResetError("closed before it was a WebSocket"))
+        self._end_opening(exc or ConnectionResetError("closed before it was a WebSocket"))
         self._inside.connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -130,7 +138,7 @@ class WebSocket(asyncio.Protocol, asyncio.Transport):
     def _answer(self, request: Request) -> None:
         response = self._frames.accept(request)
         self._frames.send_response(response)
-        if response.status_code == _SWITCHING_PROTOCOLS:
+        if response.status_code == _SWITCHING_PROTOCOLS and not self._opened.done():
             self._opened.set_result(None)
 
     def _take(self, frame: Frame) -> None:
@@ -142,9 +150,15 @@ class WebSocket(asyncio.Protocol, asyncio.Transport):
 
     def _fail(self, reason: str) -> None:
         """Have whoever waits for this peer know why it is over."""
-        if not self._opened.done():
-            self._opened.set_exception(Malformed(reason))
+        self._is_over = True
+        self._end_opening(Malformed(reason))
         self._reader.set_exception(ConnectionAbortedError(errno.ECONNABORTED, reason))
+
+    def _end_opening(self, error: Exception) -> None:
+        if not self._opened.done():
+            self._opened.set_exception(error)
+            # Nobody waits for it any more when its time was over, and asyncio would call that a fault of ours.
+            self._opened.exception()
 
     def _flush(self) -> None:
         if self._below is None:
