@@ -58,6 +58,14 @@ def test_will_that_a_broker_has_kept_brings_nobody_back_and_a_removed_till_stays
     assert shown(roster) == {"A2": ("online", 3)}
 
 
+def test_of_devices_without_end_those_that_were_heard_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rosters, "DEVICES_MAX", 2)
+    roster = Roster()
+    for device in ("A1", "A2", "A1", "A3"):
+        hear(roster, device, ONLINE)
+    assert list(roster.heard()) == ["A1", "A3"]
+
+
 def test_state_that_is_too_large_says_nothing() -> None:
     roster = Roster()
     hear(roster, "A1", ONLINE, size=PAYLOAD_MAX + 1)

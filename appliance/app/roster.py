@@ -20,6 +20,9 @@ from appliance.stock.stamps import rfc3339
 SHOWN_DAYS = 14
 """A device that was not heard for so long is on holiday or in the dustbin, and nobody waits for it."""
 
+DEVICES_MAX = 4096
+"""More than any shop has. Whoever knows the shop's password may choose names without end."""
+
 _SHOWN_MS = SHOWN_DAYS * 24 * 3_600_000
 
 
@@ -44,17 +47,17 @@ class Roster:
         with self._lock:
             known = self._heard.get(device)
             if delivery.channel is not Channel.STATE:
-                self._heard[device] = Heard(boottime_ms(), None if known is None else known.state)
+                self._note(device, None if known is None else known.state)
             elif delivery.size <= PAYLOAD_MAX:
                 state = read_state(delivery.payload)
                 if state.is_online:
-                    self._heard[device] = Heard(boottime_ms(), state)
+                    self._note(device, state)
                 elif known is not None:
                     # What it had to send it still has. Of one that was never online here its last will says nothing
                     # new: a broker may keep that for years.
                     pending = None if known.state is None else known.state.pending
                     program = "" if known.state is None else known.state.program
-                    self._heard[device] = Heard(boottime_ms(), State(False, None, pending, program))
+                    self._note(device, State(False, None, pending, program))
 
     def remove(self, device: str) -> None:
         """A person has sent a device away."""
@@ -64,6 +67,12 @@ class Roster:
     def heard(self) -> dict[str, Heard]:
         with self._lock:
             return dict(self._heard)
+
+    def _note(self, device: str, state: State | None) -> None:
+        self._heard.pop(device, None)  # Who was heard last stands last.
+        self._heard[device] = Heard(boottime_ms(), state)
+        if len(self._heard) > DEVICES_MAX:
+            del self._heard[next(iter(self._heard))]
 
 
 def tills(heard: Mapping[str, Heard], committed: Iterable[LastCommit]) -> list[dict[str, Any]]:
