@@ -1,7 +1,8 @@
-"""The settings of one box: the environment first, then `stock-coordinator.toml`.
+"""The settings of one box: the environment first, then systemd's credentials, then `stock-coordinator.toml`.
 
-This is the only reader of the environment. A wrong value stops the start with the variable's name, the value and the
-remedy, so every field's description is written to follow "write …". Nothing changes after the start: it is all frozen.
+This is the only reader of the environment, and of the credentials that it names. A wrong value stops the start with the
+variable's name, the value and the remedy, so every field's description is written to follow "write …". Nothing changes
+after the start: it is all frozen.
 """
 
 import codecs
@@ -10,6 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import reduce
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -26,7 +28,13 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from appliance.contract.paper import PrintOn
 from appliance.contract.slip import HOST_MAX, HOSTS_MAX, is_host
@@ -272,7 +280,19 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, TomlConfigSettingsSource(settings_cls)
+        credentials = _Credentials(file_secret_settings, secrets_dir=_credentials_directory(), secrets_dir_missing="ok")
+        return env_settings, credentials, TomlConfigSettingsSource(settings_cls)
+
+
+class _Credentials(NestedSecretsSettingsSource):
+    """A setting for each credential that has its variable's name, in whatever case: `LoadCredential=stock_password:…`.
+
+    Others in the same directory are not ours, and may be no text.
+    """
+
+    @classmethod
+    def load_secrets(cls, path: Path) -> dict[str, str]:
+        return {name: (path / name).read_text(encoding="utf-8").strip() for name in _credentials()}
 
 
 def _secrets(model: type[BaseModel], *above: str) -> Iterator[tuple[str, ...]]:
@@ -299,8 +319,7 @@ def load_settings(config: Path | None = None) -> Settings:
     config: the file; None means what STOCK_CONFIG names, else `stock-coordinator.toml` here, if there is one.
     Raises WrongSettings, naming each variable, its value and the remedy.
     """
-    if config is None and (named := os.environ.get(_CONFIG)):
-        config = Path(named)
+    config = _named(config)
     if config is not None and not config.is_file():
         raise WrongSettings(f"{config}: there is no such file: name another by --config or {_CONFIG}")
     if wrong := _groups_in_the_environment():
@@ -320,6 +339,16 @@ def load_settings(config: Path | None = None) -> Settings:
     if faults:
         raise WrongSettings("\n".join(faults))
     return settings
+
+
+def files_with_secrets(config: Path | None = None) -> list[Path]:
+    """Return the settings file, as `load_settings` has found it, if a secret stands in it."""
+    file = _named(config) or Path(FILE_NAME)
+    if not file.is_file():
+        return []
+    table = tomllib.loads(file.read_text(encoding="utf-8"))
+    found = [key for *above, key in SECRETS if key in reduce(lambda at, name: at.get(name, {}), above, table)]
+    return [file] if found else []
 
 
 def is_journal() -> bool:
@@ -357,6 +386,25 @@ def variable(*path: str) -> str:
     return PREFIX + "__".join(path).upper()
 
 
+def _named(config: Path | None) -> Path | None:
+    named = os.environ.get(_CONFIG)
+    return Path(named) if config is None and named else config
+
+
+def _credentials_directory() -> Path | None:
+    """Where systemd has put what the unit's LoadCredential= names (systemd.exec(5))."""
+    named = os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(named) if named else None
+
+
+def _credentials() -> list[str]:
+    """Return the names of the credentials that are settings."""
+    directory = _credentials_directory()
+    if directory is None or not directory.is_dir():
+        return []
+    return [path.name for path in directory.iterdir() if path.name.upper().startswith(PREFIX)]
+
+
 def _identity(descriptor: int) -> str:
     try:
         found = os.fstat(descriptor)
@@ -381,7 +429,7 @@ def _unknown_variables() -> list[str]:
     known = {variable(name) for name in Settings.model_fields} | {_CONFIG}
     return [
         f"{name} is set, but there is no such setting: unset it, or correct its name"
-        for name in sorted(os.environ)
+        for name in sorted({*os.environ, *(name.upper() for name in _credentials())})
         if name.startswith(PREFIX) and name.split("__")[0] not in known
     ]
 

@@ -26,7 +26,7 @@ class Box:
         self.directory = directory
         self.port = int(settings.get("STOCK_BROKER__PORT") or processes.free_port())
         self.log = directory.parent / f"{directory.name}.log"
-        self._environment = processes.environment(
+        self.environment = processes.environment(
             **{
                 "STOCK_DATA_DIR": str(directory),
                 "STOCK_BROKER__PORT": str(self.port),
@@ -56,7 +56,7 @@ class Box:
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [*self.inside, *COORDINATOR, "run"],
-                env=self._environment,
+                env=self.environment,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -85,7 +85,7 @@ class Box:
         """Run a command of the box's owner against it."""
         return subprocess.run(
             [*COORDINATOR, *words],
-            env=self._environment,
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=START_S,

@@ -36,6 +36,7 @@ from appliance.app.printers import Printer, print_rules
 from appliance.app.refusal import CannotStart
 from appliance.app.roster import Roster
 from appliance.app.setups import printers_in_force
+from appliance.app.shop_password import password_handlers
 from appliance.app.slips import Slips
 from appliance.app.supervision import Supervisor
 from appliance.app.turns import Answerer, Turns
@@ -143,6 +144,7 @@ async def serve(
         if isinstance(broker, Embedded):
             entrance, slips = broker.entrance, Slips(settings, broker.entrance.certificate)
             commands |= Devices(settings.shop, slips, entrance, broker, printers, roster).handlers()
+            commands |= password_handlers(settings, entrance.password)
             if entrance.wants_first_slip:
                 first_slips.append(FirstSlip(entrance, slips, printers))
         else:

@@ -138,4 +138,4 @@ def refusals() -> dict[str, Handler]:
     def refuse(_: dict[str, Any]) -> Rows:
         raise ControlError("the shop's own broker decides who logs in: give the device a user of its name there")
 
-    return dict.fromkeys(("devices", "device-add", "device-slip", "device-remove", "certificate"), refuse)
+    return dict.fromkeys(("devices", "device-add", "device-slip", "device-remove", "certificate", "password"), refuse)

@@ -1,6 +1,7 @@
 """Who may come in at the embedded broker: tokens, the shop's password, a certificate; read or made at the start."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def open_entrance(settings: Settings, *, may_show_password: bool) -> Entrance:
         certificate = _certificate(settings)
     except (WrongTokens, WrongCertificate) as error:
         raise CannotStart(str(error)) from error
-    _complain_of_open_files(settings)
+    complain_of_open_files(secret_files(settings))
     return Entrance(Door(tokens, password), tokens, password, certificate, new_password)
 
 
@@ -88,6 +89,7 @@ def secret_files(settings: Settings) -> list[Path]:
     return [settings.data_dir / name for name in names] + ([settings.broker.key] if settings.broker.key else [])
 
 
-def _complain_of_open_files(settings: Settings) -> None:
-    for path in open_to_others(secret_files(settings)):
+def complain_of_open_files(paths: Iterable[Path]) -> None:
+    """Name each file with a secret that others can read or write."""
+    for path in open_to_others(paths):
         log.error("a secret can be read by others path=%s remedy=%r", path, f"chmod 600 {path}")

@@ -19,6 +19,7 @@ from appliance.cli import (
     device,
     doctor,
     explain,
+    password,
     printer,
     run,
     status,
@@ -45,6 +46,7 @@ app.add_typer(alert.app, name="alert")
 app.add_typer(backup.app, name="backup")
 app.add_typer(card.app, name="card")
 app.add_typer(device.app, name="device")
+app.add_typer(password.app, name="password")
 app.add_typer(printer.app, name="printer")
 app.add_typer(broker.app, name="broker")
 app.command("check-config")(config.check_config)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from appliance.app import CannotStart, Started, serve
+from appliance.app.entrance import complain_of_open_files
 from appliance.broker.embedded import CannotListen, TooFewDescriptors, WrongVersion
 from appliance.broker.external import ForeignRun
 from appliance.cli import journal
@@ -15,7 +16,7 @@ from appliance.cli.config import Config, settings_from
 from appliance.cli.failure import Failure
 from appliance.control import ControlError
 from appliance.ledger.database import DiskFault, LedgerError
-from appliance.settings import Mode, is_journal, service_manager, variable
+from appliance.settings import Mode, files_with_secrets, is_journal, service_manager, variable
 
 _WELCOME = """
 The shop "{shop}" is open {at} {host} port {port}.
@@ -56,6 +57,7 @@ def run(config: Config = None, take_over: TakeOver = False) -> None:
     """Run the coordinator until SIGTERM or Ctrl-C."""
     settings = settings_from(config)
     journal.set_up()
+    complain_of_open_files(files_with_secrets(config))
     try:
         asyncio.run(
             serve(
