@@ -12,6 +12,7 @@ nothing is announced or settled that is not on the disk, and what is announced i
 import hashlib
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Event
@@ -347,12 +348,7 @@ class Coordinator:
     def _commit(self, turn: Turn, device: str, epoch: str, head: Head, *, is_linked: bool) -> Rejected | None:
         """Record the next operation of an epoch: applied, rejected, or known from before a fork."""
         try:
-            if parents := read_parents(head):
-                log.warning("fork device=%s epoch=%s parents=%s", device, epoch, ",".join(parents))
-                turn.fork(device, epoch, parents)
-                turn.put_alert(alerts.fork(device, epoch, parents))
-                if is_history_gap(head):
-                    turn.put_alert(alerts.history_gap(device, epoch))
+            self._fork(turn, device, epoch, head)
             if is_again(head) and (same_as := turn.committed_before(device, head.tag)) is not None:
                 turn.repeat(device, epoch, head, same_as)
                 return None
@@ -384,9 +380,20 @@ class Coordinator:
             return error
         return None
 
+    def _fork(self, turn: Turn, device: str, epoch: str, head: Head) -> None:
+        """Close the epochs that a fork's first operation comes from. Raises Rejected when they cannot be read."""
+        if parents := read_parents(head):
+            log.warning("fork device=%s epoch=%s parents=%s", device, epoch, ",".join(parents))
+            turn.fork(device, epoch, parents)
+            turn.put_alert(alerts.fork(device, epoch, parents))
+            if is_history_gap(head):
+                turn.put_alert(alerts.history_gap(device, epoch))
+
     def _set_aside(self, turn: Turn, device: str, epoch: str, head: Head) -> None:
         """Record an operation as rejected without looking into it: twice that was the end of this program."""
         log.error("set aside device=%s epoch=%s seq=%d", device, epoch, head.seq)
+        with suppress(Rejected):  # A fork holds whatever else is wrong: what comes late in a parent would count twice.
+            self._fork(turn, device, epoch, head)
         turn.reject(device, epoch, head, Rejected("internal", "the coordinator failed at it twice: a fault of its own"))
         encoded = head.encoded()
         turn.quarantine(device, "internal", len(encoded), encoded[:HEAD_BYTES])

@@ -262,6 +262,37 @@ def test_expiry_at_which_the_box_dies_each_time_is_left_and_the_others_expire(
 # --- nobody else is blamed --------------------------------------------------------------------------------------------
 
 
+def test_fork_whose_first_operation_is_poison_is_a_fork_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its parent once stayed open, so that what a broker delivered late there counted twice."""
+    shop = Shop(tmp_path)
+    sale = operation(2, sku="B")
+    parent, fork = message(sale), "epoch-of-the-test-0002"
+    shop.say("A1", message(operation(1)))
+    poison = operation(1, tag=tag(3), sku="poison", parents=["epoch-of-the-test-0001"], again=True)
+    forked = message(poison, operation(2, sku="B", again=True), epoch=fork)
+
+    def dying(body: Any, *rest: Any) -> Any:
+        if getattr(body, "sku", "") == "poison":
+            raise ZeroDivisionError
+        return reconcile(body, *rest)
+
+    monkeypatch.setattr("appliance.coordinator.reconcile", dying)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError) as death:
+            shop.say("A1", forked)
+        shop.crashes.died(TURNS_PART, death.value)
+        shop.restart()
+    shop.say("A1", forked)
+    shop.coordinator.turn()
+    assert shop.on_hand("B") == "-1"
+    assert {"fork", "internal"} <= shop.alerts()
+    assert shop.say("A1", parent)["refused"]["code"] == "epoch-closed"
+    assert shop.on_hand("B") == "-1"
+    shop.stop()
+
+
 def _crash(directory: Path, name: str, part: str = TURNS_PART, error: BaseException | None = None) -> None:
     crashes = Crashes(directory)
     crashes.take(name)
