@@ -263,6 +263,8 @@ def test_too_many_subscriptions_are_refused_and_renewed_ones_are_not() -> None:
         ({"level": 5}, 1),
         ({"client_id": "", "clean": False}, 2),
         ({"client_id": ""}, 0),
+        ({"client_id": "x" * 256}, 0),
+        ({"client_id": "x" * 257}, 2),
         ({"will": (STATE, b"offline", 1, True)}, 0),
         ({"will": (STATE, b"offline", 2, True)}, 5),
         ({"will": (STATE, bytes(16 * 1024 + 1), 0, True)}, 5),

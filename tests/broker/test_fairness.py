@@ -43,6 +43,16 @@ def test_who_waits_for_a_password_to_be_looked_at_takes_no_place_and_no_turn_fro
         broker.thread.call(shop.is_told.set)
 
 
+def test_what_is_remembered_of_a_topics_readers_is_shared_with_every_other_topic() -> None:
+    with closing(Ours()) as broker, wire.Client(broker.address).log_in() as reader:
+        reader.subscribe((f"{ROOT}balance/+", 1))
+        for at in range(3):
+            broker.publish(f"balance/{at}")
+        routes = broker.amqtt._routes  # type: ignore[attr-defined]
+        assert len({id(pair) for topic in routes for pair in routes[topic]}) == 1
+        assert len(routes) == 3
+
+
 def _code(broker: Ours, *, user: str, password: str = "secret") -> int:
     """Return the code of the CONNACK."""
     with wire.Client(broker.address) as client:

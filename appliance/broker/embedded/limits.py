@@ -44,6 +44,8 @@ class Limits:
     # Devices, addresses and wrong passwords that are remembered for all this, about 200 bytes each; the longest quiet
     # one is forgotten first.
     remembered_max: int = 4096
+    # Client ids are remembered with them, four of a device. Those that libraries make up have at most 64 characters.
+    client_id_max: int = 256
 
     # Reading. The contract says that keep-alive is at most 60 s; MQTT allows half of it again.
     keepalive_max_s: int = 60

@@ -69,6 +69,8 @@ class Login:
             raise Refused(BAD_USERNAME_PASSWORD, "the user name is no device's, or there is no password")
         if connect.client_id_is_random and not connect.clean_session_flag:
             raise Refused(IDENTIFIER_REJECTED, "a session without a client id cannot be kept")
+        if len(connect.client_id or "") > self._limits.client_id_max:
+            raise Refused(IDENTIFIER_REJECTED, f"a client id has at most {self._limits.client_id_max} characters")
         password = connect.password.encode()
         # Nobody guesses a token, and so whoever has one does not wait behind those who guess.
         if not self._authenticator.is_token(connect.username, password):
