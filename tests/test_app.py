@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from appliance import app
+from appliance.app.crashes import TURNS_PART
 from appliance.app.supervision import Supervisor
 from appliance.broker.embedded import EmbeddedBroker
+from appliance.ledger.writer import Writer
 from appliance.settings import ServiceManager, load_settings
 from tests.box import PASSWORD, Box
 from tests.broker import mosquitto
@@ -33,9 +35,33 @@ def test_no_turn_is_taken_before_the_broker_can_announce_it(
         await start(broker)
 
     monkeypatch.setattr(EmbeddedBroker, "start", watched_start)
-    for name, value in {"DATA_DIR": str(tmp_path), "PASSWORD": "sesame", "BROKER__PORT": str(free_port)}.items():
+    _serve_until_open(tmp_path, monkeypatch, free_port)
+    assert threads
+    assert "turns" not in threads
+
+
+def test_nobody_but_the_turns_asks_the_writer_once_they_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_port: int
+) -> None:
+    """What was said when the shop opened asked it too: while a turn was under way, that was the end of the process."""
+    asked: set[str] = set()
+    last_rev = vars(Writer)["last_rev"].fget
+
+    def watched_last_rev(writer: Writer) -> int:
+        if any(thread.name == TURNS_PART for thread in threading.enumerate()):
+            asked.add(threading.current_thread().name)
+        found: int = last_rev(writer)
+        return found
+
+    monkeypatch.setattr(Writer, "last_rev", property(watched_last_rev))
+    _serve_until_open(tmp_path, monkeypatch, free_port)
+    assert asked == {TURNS_PART}
+
+
+def _serve_until_open(directory: Path, monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+    for name, value in {"DATA_DIR": str(directory), "PASSWORD": "sesame", "BROKER__PORT": str(port)}.items():
         monkeypatch.setenv(f"STOCK_{name}", value)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(directory)
     served = app.serve(
         load_settings(),
         command=lambda *words: words,
@@ -45,8 +71,6 @@ def test_no_turn_is_taken_before_the_broker_can_announce_it(
         started=lambda _: os.kill(os.getpid(), signal.SIGTERM),
     )
     asyncio.run(served)
-    assert threads
-    assert "turns" not in threads
 
 
 def test_a_box_whose_broker_is_away_is_not_said_to_be_open(tmp_path: Path, free_port: int) -> None:

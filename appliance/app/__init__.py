@@ -152,9 +152,10 @@ async def serve(
         control = ControlServer(directory, commands)
 
         def opened(_: asyncio.Future[None]) -> None:
-            log.info("online shop=%s ledger=%s run=%s rev=%d", settings.shop, writer.ledger, run, writer.last_rev)
+            log.info("online shop=%s ledger=%s run=%s rev=%d", settings.shop, writer.ledger, run, begun_rev)
             started(broker.started)
 
+        begun_rev = writer.last_rev  # When the shop is open, the writer belongs to the turns.
         ended = await broker.start()
         # Not before: a first turn may have an alert to announce, and a broker that has not started takes none.
         threads = [supervisor.start_part(TURNS_PART, turns.run), supervisor.start_part(ANSWERS_PART, answers.run)]

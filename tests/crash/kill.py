@@ -306,13 +306,18 @@ def main(
     with bar(f"times {SHARE} kills", len(shares)) as told, ProcessPoolExecutor(jobs) as pool:
         made = {pool.submit(_share, seed + place, share): seed + place for place, share in enumerate(shares)}
         for future in as_completed(made):
-            toll = future.result()
+            told()
+            try:
+                toll = future.result()
+            except AssertionError as error:  # The box did not start, or did not print what was left.
+                print(f"LOST: {str(error)[-2000:]}\n  python -m tests.crash.kill --kills {SHARE} --seed {made[future]}")
+                lost += 1
+                continue
             for what in toll.lost:
                 print(f"LOST: {what}\n  python -m tests.crash.kill --kills {toll.kills} --seed {made[future]}")
             operations, untold = operations + toll.operations, untold + toll.untold
             sheets, copies = sheets + toll.sheets, copies + toll.copies
             lost += len(toll.lost)
-            told()
     seconds = time.monotonic() - began_s
     beside = f"{operations:,} operations, {sheets:,} sheets, {copies:,} of which say that they are a second one"
     print(f"{kills} kills, {untold} between a commit and its announcement, {beside}, {lost} lost, {seconds:.0f} s")
