@@ -1,6 +1,7 @@
 """What is measured: ours, and what a shop would run instead, each started as its owner would run it.
 
     ours         the box with its embedded broker
+    tokens       the same, where each till of a crowd has a token of its own, and not the shop's password
     naive        mosquitto and a callback that commits each message (naive_callback.py): an integrator's afternoon
     redis        Redis, with a Lua script that deduplicates and adds (redis.lua)
     postgresql   PostgreSQL, with a function that does the same (postgresql.sql)

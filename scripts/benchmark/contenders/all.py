@@ -6,5 +6,8 @@ from scripts.benchmark.contenders.naive import Naive
 from scripts.benchmark.contenders.ours import Ours
 from scripts.benchmark.contenders.postgresql import Postgresql
 from scripts.benchmark.contenders.redis import Redis
+from scripts.benchmark.load.crowd import CROWD
 
-CONTENDERS: dict[str, Contender] = {one.name: one for one in (Ours(), Naive(), Redis(), Postgresql(), Mosquitto())}
+_ALL: tuple[Contender, ...] = (Ours(), Ours("tokens", CROWD), Naive(), Redis(), Postgresql(), Mosquitto())
+
+CONTENDERS = {one.name: one for one in _ALL}

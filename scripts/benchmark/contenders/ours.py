@@ -1,11 +1,12 @@
 """The box with its embedded broker, one process."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from appliance.access.tokens import Tokens, make_token
 from scripts.benchmark.contenders import PASSWORD, Kept, Running
 from scripts.benchmark.contenders.database import read
 from scripts.benchmark.load.mqtt import Broker, Screen, Till
@@ -14,16 +15,25 @@ from scripts.processes import environment as settings_of
 
 
 class Ours:
-    name = "ours"
+    """enrolled: the devices that have a token of their own; the others log in with the shop's password."""
+
+    def __init__(self, name: str = "ours", enrolled: Sequence[str] = ()) -> None:
+        self.name = name
+        self._enrolled = enrolled
 
     @contextmanager
     def running(self, directory: Path, environment: Mapping[str, str] = os.environ) -> Iterator[Running]:
         port = free_port()
+        tokens = {device: make_token() for device in self._enrolled}
+        if tokens:
+            known = Tokens(directory)
+            for device, token in tokens.items():
+                known.put(device, token)
         settings = settings_of(STOCK_DATA_DIR=str(directory), STOCK_BROKER__PORT=str(port), STOCK_PASSWORD=PASSWORD)
         process = start([*COORDINATOR, "run"], directory, {**environment, **settings})
         try:
             wait_until(lambda: run_of(directory) is not None, process)
-            broker = Broker(port, PASSWORD, run_of(directory) or "")
+            broker = Broker(port, PASSWORD, run_of(directory) or "", tokens)
             yield Running(partial(Till, broker), partial(Screen, broker), (process,), broker=broker)
         finally:
             kill([process])

@@ -16,7 +16,7 @@ from scripts.benchmark.load.mqtt import SHOP, Broker, Connection, login, subscri
 from scripts.benchmark.load.tills import STALLED_S
 from scripts.processes import Failed
 
-CROWD = 500
+CROWD = tuple(f"crowd-{number}" for number in range(500))
 """Tills of a large shop, all of them behind a power cut."""
 
 _LET_IN = b"\x20\x02\x00\x00" + b"\x90\x03\x00\x01\x00"
@@ -34,16 +34,16 @@ def seconds_until_all_are_in(broker: Broker) -> float:
     with ExitStack() as sockets, selectors.DefaultSelector() as selector:
         began_s = time.perf_counter()
         received: dict[socket.socket, bytes] = {}
-        for number in range(CROWD):
+        for device in CROWD:
             till = sockets.enter_context(socket.socket())
             till.setblocking(False)
             till.connect_ex(("127.0.0.1", broker.port))
-            selector.register(till, selectors.EVENT_WRITE, f"crowd-{number}")
+            selector.register(till, selectors.EVENT_WRITE, device)
             received[till] = b""
-        waiting = CROWD
+        waiting = len(CROWD)
         while waiting:
             if not (ready := selector.select(STALLED_S)):
-                raise Failed(f"{waiting} of {CROWD} tills were not in after {STALLED_S:.0f} s")
+                raise Failed(f"{waiting} of {len(CROWD)} tills were not in after {STALLED_S:.0f} s")
             for key, event in ready:
                 assert isinstance(key.fileobj, socket.socket)
                 till = key.fileobj

@@ -3,8 +3,8 @@
 import random
 import socket
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -21,11 +21,14 @@ _PUBLISH, _PUBLISH_QOS_1, _PUBACK, _CONNACK, _SUBACK = 0x30, 0x32, 0x40, 0x20, 0
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where an MQTT broker listens on 127.0.0.1. run: what tills stamp their operations with."""
+    """Where an MQTT broker listens on 127.0.0.1. run: what tills stamp their operations with. tokens: of the devices
+    that do not log in with the password.
+    """
 
     port: int
     password: str
     run: str
+    tokens: Mapping[str, str] = field(default_factory=dict)
 
 
 class Connection:
@@ -225,7 +228,8 @@ class Screen:
 
 def login(broker: Broker, user: str) -> bytes:
     """The CONNECT of a user, under a client id of the same name."""
-    body = _text("MQTT") + b"\x04\xc2\x00\x3c" + _text(user) + _text(user) + _text(broker.password)
+    body = _text("MQTT") + b"\x04\xc2\x00\x3c" + _text(user) + _text(user)
+    body += _text(broker.tokens.get(user, broker.password))
     return b"\x10" + _length(len(body)) + body
 
 
