@@ -81,7 +81,9 @@ def transaction(connection: apsw.Connection) -> Iterator[None]:
 
 
 def _promise(connection: apsw.Connection, *, writable: bool) -> None:
-    wanted: dict[str, object] = {"cache_size": -_CACHE_KIB}
+    # What a fork gathers of a busy till's tags would else need a directory for temporary files that may be written; a
+    # system whose root is read-only need not have one, and without it no turn would be committed any more.
+    wanted: dict[str, object] = {"cache_size": -_CACHE_KIB, "temp_store": 2}
     if writable:
         connection.pragma("auto_vacuum", 2)  # incremental: a whole VACUUM would wear a card out
         wanted |= {"journal_mode": "wal", "synchronous": 2, "auto_vacuum": 2}
