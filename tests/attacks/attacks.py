@@ -5,14 +5,29 @@ device's place is let in by the shop's password, as anybody who knows it is: wha
 """
 
 import random
+import ssl
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from tests.attacks.scene import DEVICE, SKU, Target
 from tests.broker.rubbish import sentence
 from tests.broker.running import ROOT
-from tests.broker.wire import CONNACK, PUBACK, PUBLISH, Client, connect, publish, subscribe, text
+from tests.broker.wire import (
+    CONNACK,
+    PING,
+    PINGRESP,
+    PUBACK,
+    PUBLISH,
+    UNSUBACK,
+    Client,
+    connect,
+    publish,
+    subscribe,
+    text,
+    unsubscribe,
+)
 
 SEED = 20261124
 
@@ -20,6 +35,9 @@ _MIB = 1024 * 1024
 
 _PACKETS = 5
 """Packets of a sentence of rubbish, its log-in included, on average."""
+
+_HANDSHAKES = 300
+"""At once, and half of what the box waits for at once."""
 
 _READERS = 200
 """Slow ones: together they could hold more than all connections may."""
@@ -128,6 +146,66 @@ def silent_sockets(target: Target, count: int) -> None:
             assert one.is_closed()
 
 
+def handshakes(target: Target, count: int) -> None:
+    """Begin the handshake of TLS and say no more; a till that comes by TLS meanwhile is let in."""
+    hello = ssl.MemoryBIO()
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname = False
+    trusting.verify_mode = ssl.CERT_NONE  # Whose certificate it is does not matter here.
+    with suppress(ssl.SSLWantReadError):
+        trusting.wrap_bio(ssl.MemoryBIO(), hello).do_handshake()
+    said = hello.read()
+    for _ in range(count // _HANDSHAKES):
+        with ExitStack() as sockets:
+            for _ in range(_HANDSHAKES):
+                sockets.enter_context(Client(target.tls_address)).send(said)
+            with Client(target.tls_address, source="127.0.0.2", tls=trusting) as till:
+                assert till.log_in(user="B1", client_id="B1", password=target.password).answers()
+
+
+def guesses_from_everywhere(target: Target, count: int) -> None:
+    """Guess from so many addresses at once; who knows the password is let in by it meanwhile."""
+    with ThreadPoolExecutor(count) as guessers:
+        guessing = [guessers.submit(_guess, target, f"127.2.{at // 250}.{at % 250 + 1}") for at in range(count)]
+        for at in range(10):
+            with Client(target.address, source="127.0.0.2") as till:
+                till.log_in(user="B1", client_id=f"new {at}", password=target.password)
+        for one in guessing:
+            one.result()
+
+
+def _guess(target: Target, source: str) -> None:
+    for at in range(5):
+        with Client(target.address, source=source) as guesser:
+            guesser.send(connect(user="B1", client_id=source, password=f"{source} {at}"))
+            # Its turn comes within 30 s, or it is told to come back.
+            answer = guesser.read(60)
+            assert answer is not None
+            assert answer.body[1] in {3, 4}
+
+
+def pings(target: Target, count: int) -> None:
+    """Ask for an answer as fast as they come."""
+    with log_in(target, "E1") as evil, ThreadPoolExecutor(1) as sender:
+        sent = sender.submit(evil.send, PING * count)
+        for _ in range(count):
+            evil.expect(PINGRESP)
+        sent.result()
+
+
+def filters(target: Target, count: int) -> None:
+    """Have so many connections with as many filters as they may have, and give these up one after the other."""
+    with ExitStack() as clients:
+        owners = [clients.enter_context(log_in(target, f"E{at}")) for at in range(count)]
+        leaves = [f"{ROOT}+/{number}" for number in range(64)]
+        for at, evil in enumerate(owners):
+            assert evil.subscribe(*((f"{leaf}-{at}", 0) for leaf in leaves)) == bytes(64)
+        for leaf in leaves:
+            for at, evil in enumerate(owners):
+                evil.send(unsubscribe(f"{leaf}-{at}"))
+                evil.expect(UNSUBACK)
+
+
 def huge_packets(target: Target, count: int) -> None:
     """Send packets of so many MiB, before and after the log-in; the box buffers none of them."""
     payload, topic = bytes(_MIB), f"{ROOT}device/E1/op"
@@ -213,13 +291,6 @@ def _head(first: int, length: int) -> bytes:
     return bytes([first]) + bytes(encoded)
 
 
-def _is_let_in(target: Target) -> bool:
-    with Client(target.address) as client:
-        client.send(connect(user="B1", client_id="B1", password=target.password))
-        answer = client.read()
-        return answer is not None and answer.body[1] == 0
-
-
 ATTACKS = (
     Attack("times publishing on other devices' topics", foreign_topics, 100, 5),
     Attack("times subscribing to everything", everything, 100, 5),
@@ -227,6 +298,10 @@ ATTACKS = (
     Attack("wrong passwords at a live till's id", wrong_passwords, 1000, 100),
     Attack("failed log-ins", failed_log_ins, 1000, 200),
     Attack("silent sockets", silent_sockets, 300, 300),
+    Attack("handshakes by TLS that are begun and left", handshakes, 3000, 300),
+    Attack("addresses that guess at once", guesses_from_everywhere, 250, 40),
+    Attack("pings as fast as they are answered", pings, 1_000_000, 20_000),
+    Attack("connections with 64 filters each", filters, 400, 40),
     Attack("MiB in one packet", huge_packets, 200, 20),
     Attack("malformed packets", malformed_packets, 100_000, 2000),
     Attack(f"operations that {_READERS} readers do not take", slow_readers, 20_000, 2000),

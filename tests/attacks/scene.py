@@ -16,7 +16,7 @@ from pathlib import Path
 from appliance.control import ask
 from scripts.benchmark.load.mqtt import Broker, Till
 from scripts.benchmark.load.tills import RECEIVED
-from scripts.processes import run_of
+from scripts.processes import free_port, run_of
 from tests.box import PASSWORD, Box
 
 SKU = "sold-by-the-till"
@@ -34,11 +34,16 @@ class Target:
     """What an attacker knows of the box."""
 
     port: int
+    tls_port: int
     password: str
 
     @property
     def address(self) -> tuple[str, int]:
         return ("127.0.0.1", self.port)
+
+    @property
+    def tls_address(self) -> tuple[str, int]:
+        return ("127.0.0.1", self.tls_port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +77,17 @@ class Report:
 
 
 class Scene:
-    def __init__(self, box: Box) -> None:
+    def __init__(self, box: Box, tls_port: int) -> None:
         assert box.process is not None
         self.box = box
+        self._tls_port = tls_port
         self._process = Path("/proc") / str(box.process.pid)
         self._till = Till(Broker(box.port, PASSWORD, run_of(box.directory) or ""), DEVICE)
         self._sell(RECEIVED, "receive")
 
     @property
     def target(self) -> Target:
-        return Target(self.box.port, PASSWORD)
+        return Target(self.box.port, self._tls_port, PASSWORD)
 
     def gauge(self) -> Gauge:
         resident_kib = int((self._process / "status").read_text().split("VmRSS:")[1].split()[0])
@@ -148,8 +154,9 @@ class Scene:
 @contextmanager
 def scene(directory: Path) -> Iterator[Scene]:
     """A box with its ledger in a directory to be made, and a till that is about to sell."""
-    with Box(directory) as box:
-        made = Scene(box)
+    tls_port = free_port()
+    with Box(directory, STOCK_BROKER__TLS_PORT=str(tls_port)) as box:
+        made = Scene(box, tls_port)
         try:
             yield made
         finally:

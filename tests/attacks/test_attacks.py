@@ -16,7 +16,7 @@ CALM_S = 0.3
 """Of a till's sales before and after an attack. Nothing is asserted about how long they took."""
 
 DESCRIPTORS_MAX = 700
-"""As many silent connections as there may be, 200 slow readers or less, and the box's own 21."""
+"""Some 600 strangers or readers at the most, and what the box has open by itself."""
 
 MEMORY_GROWTH_MAX_MIB = 256
 """What slow readers can make the box hold is 64 MiB, and the process grew by 170 for it; argon2 takes 19."""
