@@ -20,7 +20,8 @@ FILE_NAME = "control.sock"
 _PATH_MAX = 107
 """Bytes of a Unix socket's path (sun_path of Linux, less its closing zero)."""
 
-_REQUEST_MAX = 64 * 1024
+_REQUEST_MAX = 512 * 1024
+"""Bytes of a request: an import sends as many operations at once as a turn or two commit."""
 _TIMEOUT_S = 30
 """A command that neither asks nor listens gives its place to the next one."""
 

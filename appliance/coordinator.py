@@ -61,6 +61,9 @@ ROOM_MIN_BYTES = 256 * 1024 * 1024
 STUCK_MS = 60_000
 """A queue that does not move for so long needs a person: the longest sheet prints in seconds."""
 
+ORDER_BYTES = 256
+"""What an operation that a person has commanded counts for in a turn: it costs what a sale does; an import has many."""
+
 COVERED_BYTES = 256
 """What one epoch that a backup covers counts for in a turn: it costs about what a sale does."""
 
@@ -154,7 +157,7 @@ class Coordinator:
         operation: as on the wire, without `seq` and `tag`. done: is told, in the turn's thread, that it is on the disk,
         or why it was rejected. May be called from any thread.
         """
-        self._put(SHOP_DEVICE, _Order(operation, done), 0)
+        self._put(SHOP_DEVICE, _Order(operation, done), ORDER_BYTES)
 
     def change_paper(self, change: PaperChange, done: Callable[[str], None]) -> None:
         """Have a print job moved on, or a printer known.

@@ -44,6 +44,7 @@ USERS_OF: dict[str, set[str]] = {
     "apsw": {"ledger", "till"},
     "cryptography": {"access"},
     "escpos": {"printing"},
+    "openpyxl": {"catalogue"},
     "paho": {"broker.external", "till"},
     "pydantic_settings": {"settings"},
     "serial": {"printing"},

@@ -6,7 +6,7 @@ from typing import Any
 
 from appliance.app import overview
 from appliance.app.backups import Backups
-from appliance.app.orders import NotCommitted, Verdict, committed, within
+from appliance.app.orders import NotCommitted, Put, Verdict, all_committed, within
 from appliance.app.printers import Printer
 from appliance.app.roster import Roster
 from appliance.clock import ShopClock
@@ -23,6 +23,8 @@ HOLD_S = 10
 
 HELD_MAX_S = 600
 """For how long a command may have a printer at once; it asks anew while it is at work."""
+
+_RECORDED = ("item", "count")
 
 ORDER_S = 20
 """How long a command waits for its own commit; less than the command waits for its answer."""
@@ -107,6 +109,10 @@ def handlers(
         "explain": lambda request: report.history(reader, request["sku"]),
         "alerts": lambda _: report.alerts(reader, coordinator.standing_alerts()),
         "acknowledge": acknowledge,
+        "catalogue": lambda _: report.catalogue(reader),
+        "movements": lambda _: report.movements(reader),
+        "moment": lambda _: iter([{"run": run, "shop_ms": clock.shop_ms(), "rev": reader.last_rev}]),
+        "record": lambda request: record(coordinator, request["operations"]),
     }
 
 
@@ -126,9 +132,27 @@ def acknowledge_alert(coordinator: Coordinator, alert: str) -> None:
         raise ControlError(rejected.detail)
 
 
-def _ordered(put: Callable[[Callable[[Verdict], None]], None]) -> Verdict:
+def record(coordinator: Coordinator, operations: Sequence[dict[str, object]]) -> Rows:
+    """Have items and counts of a sheet committed. Yields `{"index": …, "code": …, "detail": …}` of those rejected.
+
+    Raises ControlError for other operations, before any is committed, or when it takes too long.
+    """
+    if not all(operation.get("type") in _RECORDED for operation in operations):
+        raise ControlError(f"only {' and '.join(_RECORDED)} are recorded by a command")
+    verdicts = _all_ordered([partial(coordinator.order, operation) for operation in operations])
+    for index, rejected in enumerate(verdicts):
+        if rejected is not None:
+            yield {"index": index, "code": rejected.code, "detail": rejected.detail}
+
+
+def _ordered(put: Put[Verdict]) -> Verdict:
+    [verdict] = _all_ordered([put])
+    return verdict
+
+
+def _all_ordered(puts: Sequence[Put[Verdict]]) -> list[Verdict]:
     try:
-        return committed(put, is_given_up=within(ORDER_S))
+        return all_committed(puts, is_given_up=within(ORDER_S))
     except NotCommitted:
         raise ControlError(
             f"it was not committed within {ORDER_S} s, and may be yet: look in the log whether the disk fails"

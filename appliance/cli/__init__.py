@@ -15,6 +15,7 @@ from appliance.cli import (
     balance,
     broker,
     card,
+    catalogue,
     config,
     device,
     doctor,
@@ -42,6 +43,8 @@ app.command("doctor")(doctor.doctor)
 app.command("balance")(balance.balance)
 app.command("explain")(explain.explain)
 app.command("verify")(verify.verify)
+app.command("import")(catalogue.import_)
+app.command("export")(catalogue.export)
 app.add_typer(alert.app, name="alert")
 app.add_typer(backup.app, name="backup")
 app.add_typer(card.app, name="card")

@@ -29,6 +29,10 @@ from appliance.ledger.runs import Runs
 _BALANCE = "SELECT code, on_hand_milli, reserved_milli, is_stocked, revision, wall_ms FROM sku"
 _ITEM = "SELECT code, item.revision, details FROM item JOIN sku ON sku.id = item.sku"
 _ALERT = "SELECT alert, kind, status, since_ms, revision, times, summary, facts FROM alert WHERE status = 'active'"
+_CATALOGUE = (
+    "SELECT code, on_hand_milli, reserved_milli, is_stocked, sku.revision, wall_ms, details FROM sku "
+    "LEFT JOIN item ON item.sku = sku.id WHERE code > ? ORDER BY code LIMIT ?"
+)
 _CHANGED = "SELECT revision FROM sku WHERE revision > ? ORDER BY revision LIMIT 1 OFFSET ?"
 _CHANGED_ITEMS = "SELECT revision FROM item WHERE revision > ? ORDER BY revision LIMIT 1 OFFSET ?"
 
@@ -172,11 +176,12 @@ class Reader:
 
         It walks them all: 100,000 in about a second, without holding the database in between.
         """
-        rows = self._walk(
-            "SELECT code, on_hand_milli, reserved_milli, is_stocked, sku.revision, wall_ms, details FROM sku "
-            "LEFT JOIN item ON item.sku = sku.id WHERE code > ? ORDER BY code LIMIT ?"
-        )
+        rows = self._walk(_CATALOGUE)
         return [(_balance(row), name_of(details)) for *row, details in islice(matching(rows, text), limit)]
+
+    def catalogue(self) -> Iterator[tuple[Balance, str | None]]:
+        """Walk all SKUs, each with its item's details as JSON, None where the catalogue does not have it."""
+        return ((_balance(row), details) for *row, details in self._walk(_CATALOGUE))
 
     def item(self, sku: str) -> bytes | None:
         """Return one item's message, None when the catalogue does not have it."""

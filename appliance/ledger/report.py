@@ -36,6 +36,24 @@ def balances(reader: Reader, sku: str | None) -> Iterator[dict[str, Any]]:
     return (orjson.loads(messages.balance(balance)) for balance in found)
 
 
+def catalogue(reader: Reader) -> Iterator[dict[str, Any]]:
+    """Walk all SKUs: `{"sku": …, "on_hand": "12", "counted": true, "item": the item's details, or null}`."""
+    for balance, details in reader.catalogue():
+        yield {
+            "sku": balance.sku,
+            "on_hand": format_qty(balance.on_hand_milli),
+            "counted": balance.counted,
+            "item": None if details is None else orjson.loads(details),
+        }
+
+
+def movements(reader: Reader) -> Iterator[dict[str, Any]]:
+    """Walk the entries of all SKUs as on the wire (`messages.entry`), each with its `sku`: SKU by SKU, oldest first."""
+    return (
+        {"sku": balance.sku, **entry} for balance in reader.all_balances() for entry in history(reader, balance.sku)
+    )
+
+
 def newest(reader: Reader, since: int, limit: int) -> Iterator[dict[str, Any]]:
     """Walk the newest operations after a revision, the oldest of them first.
 
