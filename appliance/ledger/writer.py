@@ -153,7 +153,7 @@ class Writer:
         if boot == moment.boot and moment.boottime_ms >= boottime_ms:
             return max(newest_ms, run_start_ms + moment.boottime_ms - boottime_ms), True
         wall_ms = moment.synchronised_wall_ms
-        if wall_ms is not None and kept_wall_ms is not None and wall_ms >= kept_wall_ms:
+        if wall_ms is not None and kept_wall_ms is not None and 0 <= wall_ms - kept_wall_ms <= GAP_MAX_MS:
             return max(newest_ms, kept_ms + wall_ms - kept_wall_ms), True
         return newest_ms + ANNOUNCED_AHEAD_MS, False
 
@@ -171,6 +171,9 @@ class Writer:
 
 KEEP_TIME_MS = 60_000
 """Shop time is made durable this often, whatever else is committed; an fsync a minute is nothing to a card."""
+
+GAP_MAX_MS = 366 * 24 * 3_600_000
+"""A longer power cut is rather a time server that is wrong, which must not let all that is kept become old at once."""
 
 ANNOUNCED_AHEAD_MS = KEEP_TIME_MS + 15_000
 """Ticks may have told devices a time this much later than the last durable one: a minute, and one tick of 10 s."""

@@ -9,7 +9,7 @@ import pytest
 
 from appliance.ledger.database import FILE_NAME, DiskFault, LedgerError, open_database, tag_to_integer, tag_to_text
 from appliance.ledger.reader import Reader
-from appliance.ledger.writer import ANNOUNCED_AHEAD_MS, Moment, Writer
+from appliance.ledger.writer import ANNOUNCED_AHEAD_MS, GAP_MAX_MS, Moment, Writer
 from tests.shop import Shop, message, operation, rows
 
 
@@ -161,7 +161,8 @@ def test_shop_time_measures_a_power_cut_by_a_wall_clock_that_is_synchronised(tmp
 
 
 @pytest.mark.parametrize(
-    ("before_ms", "after_ms"), [(None, 1_500_000), (1_000_000, None), (1_000_000, 900_000), (None, None)]
+    ("before_ms", "after_ms"),
+    [(None, 1_500_000), (1_000_000, None), (1_000_000, 900_000), (None, None), (1_000_000, 1_000_001 + GAP_MAX_MS)],
 )
 def test_shop_time_never_goes_back_over_a_power_cut_of_unknown_length(
     tmp_path: Path, before_ms: int | None, after_ms: int | None
