@@ -69,3 +69,7 @@ def test_a_browser_that_does_not_trust_the_certificate_says_nothing_to_the_box(
     heard = browser.heard_by_page(tmp_path / "home", order(slip_of(box), port))
     assert "error" in heard
     assert "device-connected" not in box.log.read_text()
+
+
+def test_the_doctor_knocks_at_the_port_of_web_pages_too(box: Box, port: int) -> None:
+    assert f"port {port} answers" in box.command("doctor").stdout

@@ -63,9 +63,8 @@ def check_ports(settings: Settings, *, is_running: bool) -> Iterator[Finding]:
     if settings.broker.mode is Mode.EXTERNAL:
         yield _external(settings)
         return
-    ports = [("port", settings.broker.port), ("tls_port", settings.broker.tls_port)]
-    for key, port in ports:
-        if not port:
+    for key in ("port", "tls_port", "websocket_port"):
+        if not (port := getattr(settings.broker, key)):
             continue
         why = _knock(port)
         if is_running and why:
@@ -109,7 +108,8 @@ def _external(settings: Settings) -> Finding:
 def check_certificate(settings: Settings, *, is_running: bool) -> Iterator[Finding]:
     """Whether tills can trust the box: the certificate is there, is valid, and is the one that is shown."""
     broker = settings.broker
-    if broker.mode is Mode.EXTERNAL or not broker.tls_port:
+    port = broker.tls_port or broker.websocket_port
+    if broker.mode is Mode.EXTERNAL or not port:
         return
     if broker.certificate is None and not (settings.data_dir / FILE_NAME).exists():
         yield ok("certificate", "the first start makes it")
@@ -128,7 +128,7 @@ def check_certificate(settings: Settings, *, is_running: bool) -> Iterator[Findi
         yield failed("certificate", f"it is valid from {begins:%Y-%m-%d} until {ends:%Y-%m-%d}, and not now", remedy)
     elif ends - now < _ENDS_SOON:
         yield warning("certificate", f"it ends on {ends:%Y-%m-%d}", renew)
-    elif is_running and _shown(broker.tls_port) not in (None, certificate.sha256):
+    elif is_running and _shown(port) not in (None, certificate.sha256):
         yield warning("certificate", "the box still shows the one from before it was replaced", "restart the service")
     else:
         yield ok("certificate", f"valid until {ends:%Y-%m-%d}")
