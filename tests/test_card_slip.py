@@ -8,7 +8,7 @@ import pytest
 from appliance.access.password import FILE_NAME as PASSWORD_FILE
 from appliance.app import setups
 from appliance.app.setups import adopt_printer
-from appliance.printing.learned import load
+from appliance.printing.learned import Unit, keep, load
 from appliance.printing.units import Found
 from appliance.settings import load_settings
 from appliance.till import Till
@@ -109,3 +109,12 @@ def test_a_person_is_called_on_paper_while_no_coordinator_runs(
     assert (done.returncode, done.stdout) == (0, "main: confirmed\n"), done.stderr
     [sheet] = pty.sheets()
     assert word in sheet
+
+
+def test_a_person_is_called_also_when_the_settings_are_what_is_wrong(tmp_path: Path, pty: PtyPrinter) -> None:
+    (tmp_path / "data").mkdir()
+    keep(tmp_path / "data", "main", f"serial://{pty.link}?baud=115200", None, Unit("nothing", 48))
+    (tmp_path / "broken.toml").write_text("shop = ]\n")
+    done = _box(tmp_path, STOCK_CONFIG=str(tmp_path / "broken.toml")).command("printer", "notice", "failed")
+    assert (done.returncode, done.stdout) == (0, "main: delivered\n"), done.stderr
+    wait_until(lambda: "НЕ РАБОТАЕТ" in "".join(pty.sheets()))

@@ -26,6 +26,7 @@ from appliance.printing.models import CannotPrint
 from appliance.printing.sample import sample_precheck
 from appliance.printing.template import WrongTemplate, load_template
 from appliance.printing.transport.address import BadUrl
+from appliance.settings import Settings, WrongSettings, load_settings
 
 app = typer.Typer(help="Receipt printers and what they print.", no_args_is_help=True)
 app.command("setup")(printer_setup.setup)
@@ -127,7 +128,11 @@ def print_test_page(
 def print_a_notice(kind: Annotated[Notice, typer.Argument(help="What to say.")], config: Config = None) -> None:
     """Say on every printer, while no coordinator runs, that a person is needed. systemd calls it."""
     try:
-        for printer, outcome in print_notice(kind, settings_from(config)):
+        settings = load_settings(config)
+    except WrongSettings:
+        settings = Settings()  # They may be what keeps it from running; the printer that was learned is known without.
+    try:
+        for printer, outcome in print_notice(kind, settings):
             print(f"{printer}: {outcome}")
     except (BadUrl, CannotPrint, WrongFile, WrongTemplate) as error:
         raise Failure(str(error)) from error
