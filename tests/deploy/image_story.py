@@ -86,10 +86,10 @@ class Story:
 
     def _first_start(self, machine: Machine, printer: PtyPrinter) -> tuple["Shopkeeper", int]:
         power_s = time.monotonic()
-        _until(lambda: [sheet for sheet in printer.sheets() if "Пароль" in sheet], machine)
+        _until(lambda: _slips(printer), machine)
         self.measured["power to the first slip"] = f"{time.monotonic() - power_s:.0f} s"
         self.say("the slip is out")
-        till = Shopkeeper(self.folder / "A1.outbox", _slip_on(printer.sheets()[0]))
+        till = Shopkeeper(self.folder / "A1.outbox", _slip_on(_slips(printer)[0]))
         with till.at(machine) as counter:
             counter.receive("milk", "1000")
             counter.sell("milk", "1")
@@ -134,7 +134,7 @@ class Story:
         def told(command: str) -> str:
             answer = self._ssh(machine, command)
             assert answer is not None, f"{command}:\n{machine.last_words()}"
-            return answer.strip()
+            return answer
 
         _until(lambda: self._ssh(machine, "true") is not None, machine)
         assert told("hostname") == "bakery"
@@ -158,13 +158,13 @@ class Story:
         with till.at(machine) as counter:
             counter.sell("milk", "1")
             assert counter.wait_acked(START_S), machine.last_words()
-        assert (self._ssh(machine, "hostname") or "") == "bakery", "it goes on with what it had"
+        assert self._ssh(machine, "hostname") == "bakery", "it goes on with what it had"
         self.say("the broken settings are named, and the shop sells on")
 
     def _fourth_start(self, machine: Machine, printer: PtyPrinter) -> None:
-        slips = [sheet for sheet in printer.sheets() if "Пароль" in sheet]
-        _until(lambda: len([sheet for sheet in printer.sheets() if "Пароль" in sheet]) > len(slips), machine)
-        till = Shopkeeper(self.folder / "new.outbox", _slip_on(printer.sheets()[-1]))
+        before = len(_slips(printer))
+        _until(lambda: len(_slips(printer)) > before, machine)
+        till = Shopkeeper(self.folder / "new.outbox", _slip_on(_slips(printer)[-1]))
         with till.at(machine) as counter:
             counter.sell("bread", "1")
             assert counter.wait_acked(START_S), machine.last_words()
@@ -184,7 +184,7 @@ class Story:
             timeout=120,
             check=False,
         )
-        return done.stdout if done.returncode == 0 else None
+        return done.stdout.strip() if done.returncode == 0 else None
 
 
 class Shopkeeper:
@@ -211,6 +211,10 @@ class Shopkeeper:
 def _on_hand(till: Till, sku: str) -> str | None:
     balance = till.balance(sku)
     return None if balance is None else str(balance.on_hand)
+
+
+def _slips(printer: PtyPrinter) -> list[str]:
+    return [sheet for sheet in printer.sheets() if "Пароль" in sheet]
 
 
 def _slip_on(sheet: str) -> Slip:
