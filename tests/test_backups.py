@@ -328,6 +328,20 @@ def test_medium_that_is_put_in_again_is_tried_at_once(shop: Shop, stick: Path) -
     assert look(looking, shop) == ""
 
 
+def test_copy_is_made_where_a_sandbox_lets_nobody_be_nice(
+    shop: Shop, stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The unit on the image filters that system call: no copy was kept, and a process left behind each minute."""
+
+    def forbidden(*arguments: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "setpriority", forbidden)
+    sell(shop, 1, 1)
+    assert look(backups(shop, stick), shop) == ""
+    assert list(copies(stick).values()) == [1]
+
+
 def test_box_copies_by_itself_and_its_owner_sees_it(tmp_path: Path, stick: Path) -> None:
     (tmp_path / "data").mkdir()
     shop = Shop(tmp_path / "data")

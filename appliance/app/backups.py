@@ -9,6 +9,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from appliance.clock import ShopClock
@@ -160,7 +161,8 @@ class Backups:
             text=True,
             start_new_session=True,  # Ctrl-C reaches the box alone, which ends this.
         )
-        os.setpriority(os.PRIO_PROCESS, child.pid, _NICE)
+        with suppress(PermissionError):  # A sandbox may forbid it; the copy is as good.
+            os.setpriority(os.PRIO_PROCESS, child.pid, _NICE)
         while True:
             try:
                 _, said = child.communicate(timeout=_WATCH_S)
