@@ -31,15 +31,18 @@ from appliance.printing.sheets import Sheets
 from appliance.printing.spool import Spool
 from appliance.printing.status import PrinterState, PrinterStatus
 from appliance.printing.template import WrongTemplate, load_template
-from appliance.printing.transport.address import BadUrl, File, parse_url
+from appliance.printing.transport.address import BadUrl, File, Terminal, parse_url
 from appliance.printing.transport.file import check_file
-from appliance.settings import Answers, PrinterSettings, Settings
+from appliance.settings import Answers, PrinterSettings, Settings, is_journal
 
 log = logging.getLogger(__name__)
 
 _LAST_COMMIT_S = 5.0
 """How long a printer's thread that is to stop waits for a disk that fails. What it then leaves begun is in doubt."""
 
+_TOLD_TO_ALL = PrinterStatus(
+    PrinterState.OFFLINE, "what it prints goes to the system's journal, where a secret must not stand"
+)
 _HELD = PrinterStatus(PrinterState.OFFLINE, "it is being set up (stock-coordinator printer setup)")
 
 
@@ -108,6 +111,7 @@ class Printer:
             )
         except (BadUrl, CannotPrint, WrongTemplate) as error:
             raise CannotStart(f"the printer {name!r}: {error}") from error
+        self._is_told_to_all = isinstance(address, Terminal) and is_journal()
         self._driver = driver
         self._sheets = Sheets(
             shop_on_paper(settings),
@@ -166,6 +170,9 @@ class Printer:
         It can be cancelled until the first byte leaves. is_shops: its token is the shop's password.
         """
         outcome: Future[Level] = Future()
+        if self._is_told_to_all:
+            outcome.set_exception(NotReady(_TOLD_TO_ALL))
+            return outcome
         self._slips.put((self._sheets.slip(slip, is_shops=is_shops), outcome))
         self._has_jobs.set()
         if self._is_over:

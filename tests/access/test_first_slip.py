@@ -25,7 +25,7 @@ def unseen_box(directory: Path, pty: PtyPrinter, **settings: str) -> Iterator[Bo
     log = directory.parent / f"{directory.name}.log"
     log.touch()
     journal = f"{log.stat().st_dev}:{log.stat().st_ino}"
-    with box_with(directory, pty, STOCK_PASSWORD="", JOURNAL_STREAM=journal, **settings) as box:
+    with box_with(directory, pty, **{"STOCK_PASSWORD": "", "JOURNAL_STREAM": journal, **settings}) as box:
         yield box
 
 
@@ -80,3 +80,10 @@ def test_a_box_that_has_a_device_prints_no_first_slip(tmp_path: Path, pty: PtyPr
         assert box.command("device", "slip", "A1", "--print").returncode == 0
         assert "first slip" not in box.log.read_text()[before:]
     assert ["пароль магазина" in sheet for sheet in pty.sheets()] == [False]
+
+
+def test_no_slip_is_printed_into_the_journal(tmp_path: Path, pty: PtyPrinter) -> None:
+    with unseen_box(tmp_path / "data", pty, STOCK_PRINTER__URL="terminal:", STOCK_PRINTER__ANSWERS="nothing") as box:
+        done = box.command("device", "add", "A1", "--print")
+        assert (done.returncode, "goes to the system's journal" in done.stderr) == (1, True)
+        assert "first slip printed" not in box.log.read_text()

@@ -31,11 +31,13 @@ def pty(tmp_path: Path) -> Iterator[PtyPrinter]:
 def box_with(directory: Path, pty: PtyPrinter, answers: str = "marker", **settings: str) -> Iterator[Box]:
     with Box(
         directory,
-        STOCK_BROKER__TLS_PORT=str(processes.free_port()),
-        STOCK_BROKER__ADDRESSES='["127.0.0.1"]',
-        STOCK_PRINTER__URL=f"serial://{pty.link}?baud=115200",
-        STOCK_PRINTER__ANSWERS=answers,
-        **settings,
+        **{
+            "STOCK_BROKER__TLS_PORT": str(processes.free_port()),
+            "STOCK_BROKER__ADDRESSES": '["127.0.0.1"]',
+            "STOCK_PRINTER__URL": f"serial://{pty.link}?baud=115200",
+            "STOCK_PRINTER__ANSWERS": answers,
+            **settings,
+        },
     ) as box:
         yield box
 
