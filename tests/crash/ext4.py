@@ -10,7 +10,9 @@ the freeze must be in the copy. It needs root, or a sudo that asks for nothing.
 """
 
 import logging
+import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +27,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from appliance.ledger.database import LedgerError
 from appliance.ledger.verify import Violation, verify
 from tests.crash.mounts import as_root, mounted, mounted_ext4
 from tests.evidence.result import Json, Result, write
@@ -89,7 +92,11 @@ def lost(cuts: int, chance: random.Random, *, synchronous: int = 2) -> Iterator[
                 as_root("cp", "--sparse=always", outer / "inner.img", copy)
             finally:
                 as_root("fsfreeze", "--unfreeze", outer)
-            yield _missing(copy, base / f"copy-{number}", said)
+            if what := missing(copy, base / f"copy-{number}", said):
+                kept, where = tempfile.mkstemp(suffix=".img")
+                os.close(kept)
+                what = f"{what} (the disk is kept as {shutil.copy(copy, where)})"
+            yield what
 
 
 class _Seller:
@@ -118,13 +125,13 @@ class _Seller:
                 self.said = int(line)
 
 
-def _missing(image: Path, where: Path, said: int) -> str:
+def missing(image: Path, where: Path, said: int) -> str:
     """Mount what the cut left, and return what is missing of the sales that were said."""
     with mounted(where, "-o", "loop", image):
         try:
             verify(where / "data")
-        except Violation as violation:
-            return str(violation)
+        except (Violation, LedgerError) as error:
+            return str(error)
         [(found,)] = rows(where / "data", "SELECT coalesce(max(seq), 0) FROM txn")
     return "" if found >= said else f"sale {said} was said, and {found} is the last in the ledger"
 
