@@ -37,7 +37,8 @@ def _operations(world: World) -> None:
         is_there = operation in world.inspector.present or operation in world.box.lost | world.may_be_lost
         demand(is_there, ONCE, *operation, "is nowhere any more")
     for operation, code in world.inspector.rejected.items():
-        demand(code == "nothing-to-print", ONCE, *operation, "was rejected:", code)
+        is_poison = code == "internal" and operation[1] in world.box.poison
+        demand(is_poison or code == "nothing-to-print", ONCE, *operation, "was rejected:", code)
 
 
 def _screens(world: World) -> None:
@@ -47,9 +48,7 @@ def _screens(world: World) -> None:
     expected = dict(Projection(shop.topics, shop.reader, shop.coordinator.standing_alerts).everything())
     for topic, payload in expected.items():
         found = network.retained.get(topic)
-        demand(
-            found and _apart_from_safe(found) == _apart_from_safe(payload), DRAINED, topic, found, "and not", payload
-        )
+        demand(found and _lasting(found) == _lasting(payload), DRAINED, topic, found, "and not", payload)
     printers = {shop.topics.printer(printer) for printer in shop.coordinator.has_jobs}
     for topic in network.retained:
         is_ours = shop.topics.sender(topic) is None and topic not in (shop.topics.coordinator, *printers)
@@ -64,16 +63,24 @@ def _screens(world: World) -> None:
             demand(is_same, DRAINED, till.device, "shows", shown, "of", balance.sku, "and not", balance)
 
 
-def _apart_from_safe(payload: bytes) -> dict[str, object]:
-    """What is said, but for what devices are told only with their next ack: how far the backups cover them."""
+def _lasting(payload: bytes) -> dict[str, object]:
+    """What is said, apart from what is not said again when it changes.
+
+    How far the backups cover them devices are told only with their next ack; and why something was rejected may be
+    pruned after it was said.
+    """
     said: dict[str, object] = orjson.loads(payload)
-    return {key: value for key, value in said.items() if key != "safe"}
+    said.pop("safe", None)
+    if isinstance(rejected := said.get("rejected"), list):
+        said["rejected"] = [{**one, "detail": ""} for one in rejected]
+    return said
 
 
 def _shelf(world: World) -> None:
     """The ledger has what is on the shelf, but for what is to be counted again and what was lost with a till."""
-    present = {tag for _, tag in world.inspector.present}
-    lost = [tag for tag in world.people.made if tag not in present]
+    present = _applied(world)
+    known = {tag for _, tag in world.inspector.present}
+    lost = [tag for tag in world.people.made if tag not in known]
     unsure = world.shelf.skus_of(lost)
     recounts = world.inspector.kept("SELECT json_extract(facts, '$.sku') FROM alert WHERE kind = 'recount'")
     unsure |= {str(sku) for (sku,) in recounts}
@@ -88,9 +95,14 @@ def _shelf(world: World) -> None:
         demand(found_milli == expected_milli, SHELF, sku, found_milli, "and on the shelf", expected_milli)
 
 
+def _applied(world: World) -> set[str]:
+    """The tags of what the ledger has taken in, but for what it had to set aside."""
+    return {tag for _, tag in world.inspector.present} - world.box.poison
+
+
 def _receipts(world: World) -> None:
     """Every receipt has come to what was done to it, and the open ones hold their goods."""
-    present = {tag for _, tag in world.inspector.present}
+    present = _applied(world)
     kept = {str(receipt): state for receipt, state in world.inspector.kept("SELECT receipt, state FROM receipt")}
     reserved: Counter[str] = Counter()
     for receipt in world.shelf.receipts():

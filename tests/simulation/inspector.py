@@ -26,6 +26,7 @@ _ROWS = (
 _ENTRIES = (
     "SELECT code, effect_milli, entry.reserved_milli FROM entry JOIN sku ON sku.id = entry.sku WHERE entry.revision > ?"
 )
+_CLOSINGS = "SELECT code, closing.on_hand_milli, closing.reserved_milli FROM closing JOIN sku ON sku.id = closing.sku"
 _KEPT = "SELECT code, on_hand_milli, reserved_milli FROM sku WHERE revision > ?"
 
 Operation = tuple[str, str]
@@ -57,6 +58,9 @@ class Inspector:
         self._on_hand: Counter[str] = Counter()
         self._reserved: Counter[str] = Counter()
         self._shop_ms = 0
+        for sku, on_hand_milli, reserved_milli in self._connection.execute(_CLOSINGS):
+            self._on_hand[sku] += on_hand_milli
+            self._reserved[sku] += reserved_milli
         before = self.committed.copy()
         self.look()
         self.committed = before

@@ -96,6 +96,8 @@ class World:
             demand(self.schedule.now_ms < ends_ms, DRAINED, "box,", *map(_unrest, self.network.tills))
             # Long enough for a tick to tell what nobody has heard, and not a whole number of them.
             self.schedule.run_until(self.schedule.now_ms + 5 * BEAT_MS // 2)
+            for till in self.network.tills:
+                self._agree(till)  # There is one ledger again, and no other one to come.
             is_at_rest = self.box.see_to_paper() and not any(_unrest(till) for till in self.network.tills)
 
     # --- time -------------------------------------------------------------------------------------------------------
@@ -235,8 +237,12 @@ class World:
             "box kill": lambda till: box.kill(),
             "box kill in the announcement": lambda till: box.kill_in_announcement(),
             "box power cut": lambda till: box.cut_power(),
+            "poison": self._poison,
+            "disk full": lambda till: box.fill_disk(),
+            "pruning": lambda till: box.prune(),
             "backup": lambda till: box.back_up(),
             "box restore": lambda till: box.restore(),
+            "new card": lambda till: self._replace_card(),
             "broker restart": lambda till: box.restart_broker(is_forgetful=False),
             "broker restart without its memory": lambda till: box.restart_broker(is_forgetful=True),
             "paper out": lambda till: box.trouble(PrinterState.PAPER_OUT),
@@ -269,6 +275,26 @@ class World:
         """Nothing gets through for a while, and then all of it at once."""
         for is_to_box in self.chance.choice(((True,), (False,), (True, False))):
             self._due_ms[till, is_to_box] = self.schedule.now_ms + int(self.chance.expovariate(1 / 15_000))
+
+    def _poison(self, till: Till) -> None:
+        """A sale of which the coordinator dies."""
+        made = len(self.people.made)
+        self.people.do("sell", till)
+        if len(self.people.made) > made:
+            self.box.poison.add(next(reversed(self.people.made)))
+
+    def _replace_card(self) -> None:
+        """The box has lost its ledger. Where it begins another, some people agree that their till goes on with that."""
+        self.box.replace_card()
+        for till in self.network.tills:
+            if self.box.is_other and self.chance.random() < 0.5:
+                self.schedule.after(self.chance.expovariate(1 / 120_000), partial(self._agree, till))
+
+    def _agree(self, till: Till) -> None:
+        if till in self.network.tills and till.session.other_ledger is not None:
+            self.faults["ledgers agreed to"] += 1
+            till.session.accept(till.session.other_ledger, till.clock.at(self.network.now_ms))
+            self.network.carry(till)
 
     def _copy_storage(self, till: Till) -> None:
         self._copies[till] = copy_outbox(till.path, self.network.new_path())
