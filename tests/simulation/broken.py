@@ -15,8 +15,11 @@ class Broken(AssertionError):
     """An invariant does not hold. invariant: its name. what: where, and what was expected."""
 
     def __init__(self, invariant: str, what: str) -> None:
-        super().__init__(f"{invariant}: {what}")
+        super().__init__(invariant, what)  # Both, or it does not come back whole from another process.
         self.invariant = invariant
+
+    def __str__(self) -> str:
+        return ": ".join(self.args)
 
 
 def demand(holds: object, invariant: str, *what: object) -> None:

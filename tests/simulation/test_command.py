@@ -1,5 +1,6 @@
 """What `scripts/simulate` says: what happened, and of a failure how to repeat it."""
 
+import pickle
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -66,3 +67,9 @@ def test_a_rule_that_nothing_misses_fails(monkeypatch: pytest.MonkeyPatch) -> No
     result = _simulate("--mutants", "--seeds", "1")
     assert result.exit_code == 1
     assert "none of 1" in result.output
+
+
+def test_a_failure_comes_back_whole_from_the_process_that_played_it() -> None:
+    """It did not, and ended the pool: nobody heard which seed it was."""
+    found = pickle.loads(pickle.dumps(Broken("7: the shelf", "milk is 1")))
+    assert (str(found), found.invariant) == ("7: the shelf: milk is 1", "7: the shelf")
