@@ -105,6 +105,7 @@ def handlers(
         "status": status,
         "balance": lambda request: report.balances(reader, request.get("sku")),
         "newest": lambda request: report.newest(reader, int(request["since"]), int(request["limit"])),
+        "receipts": lambda request: report.receipts(reader, str(request["name"])),
         "search": lambda request: report.search(reader, str(request["text"]), int(request["limit"])),
         "explain": lambda request: report.history(reader, request["sku"]),
         "alerts": lambda _: report.alerts(reader, coordinator.standing_alerts()),

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-SYS = Path("/sys")
+from appliance.app.system import is_image
 
-_IMAGE_ID = "stock-coordinator"
-"""What the image's os-release(5) calls itself; its BUILD_ID is the day on which it was made."""
+SYS = Path("/sys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +95,8 @@ def _is_power_low(sys: Path) -> bool | None:
 
 def _image() -> date | None:
     try:
-        release = platform.freedesktop_os_release()
-        return date.fromisoformat(release["BUILD_ID"]) if release.get("IMAGE_ID") == _IMAGE_ID else None
+        # BUILD_ID of os-release(5) is the day on which the image was made.
+        return date.fromisoformat(platform.freedesktop_os_release()["BUILD_ID"]) if is_image() else None
     except (OSError, KeyError, ValueError):
         return None
 

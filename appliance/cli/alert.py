@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from appliance.cli import asking
+from appliance.cli import asking, completing
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import NOT_FOUND, Failure
 from appliance.cli.screen import legible, local, print_json, screen
@@ -18,7 +18,10 @@ app = typer.Typer(help="What a person must know of: list it, and acknowledge it.
 
 @app.command("list")
 def show(as_json: AsJson = False, config: Config = None) -> None:
-    """Show the active alerts."""
+    """Show the active alerts.
+
+    Example: stock-coordinator alert list --json
+    """
     found = list(asking.rows(settings_from(config).data_dir, "alerts", report.alerts))
     if as_json:
         print_json(*found)
@@ -38,7 +41,10 @@ def show(as_json: AsJson = False, config: Config = None) -> None:
 
 @app.command()
 def acknowledge(
-    alert: Annotated[str, typer.Argument(help="The alert's name, as `alert list` shows it.")], config: Config = None
+    alert: Annotated[
+        str, typer.Argument(help="The alert's name, as `alert list` shows it.", autocompletion=completing.alerts)
+    ],
+    config: Config = None,
 ) -> None:
     """Say that an alert is known: it goes from every screen, and stays silent for as long as its cause lasts.
 

@@ -60,7 +60,10 @@ def make(
 
 @app.command("list")
 def show(as_json: AsJson = False, config: Config = None) -> None:
-    """Show the copies on the second medium, the oldest first."""
+    """Show the copies on the second medium, the oldest first.
+
+    Example: stock-coordinator backup list
+    """
     settings = settings_from(config)
     if settings.backup.dir is None:
         raise Failure(f"{variable('backup', 'dir')} is not set: copies made elsewhere are not listed", NOT_FOUND)

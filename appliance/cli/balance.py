@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from appliance.cli import asking
+from appliance.cli import asking, completing
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import NOT_FOUND, Failure
 from appliance.cli.screen import legible, local, print_json, screen
@@ -15,7 +15,9 @@ _NEVER_COUNTED = "* never received or counted: nobody has told yet how much ther
 
 
 def balance(
-    sku: Annotated[str | None, typer.Argument(help="The SKU; without one, all of them.")] = None,
+    sku: Annotated[
+        str | None, typer.Argument(help="The SKU; without one, all of them.", autocompletion=completing.skus)
+    ] = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from appliance import __version__
 from appliance.cli.failure import Failure
-from appliance.cli.screen import legible, screen
+from appliance.cli.screen import legible, print_json, screen
 from appliance.settings import Settings, WrongSettings, load_settings, variable
 
 Config = Annotated[
@@ -26,17 +26,27 @@ def settings_from(config: Path | None) -> Settings:
         raise Failure(f"the settings cannot be used:\n{error}") from error
 
 
-def check_config(config: Config = None) -> None:
-    """Check the settings, and show them as they are in force. Secrets are not shown."""
+def check_config(as_json: AsJson = False, config: Config = None) -> None:
+    """Check the settings, and show them as they are in force. Secrets are not shown.
+
+    Example: stock-coordinator check-config
+    """
+    shown = {variable(*path): value for path, value in _leaves(settings_from(config).model_dump(mode="json"))}
+    if as_json:
+        print_json(shown)
+        return
     table = Table("setting", box=None)
     table.add_column("value", overflow="fold")
-    for path, value in _leaves(settings_from(config).model_dump()):
-        table.add_row(variable(*path), "" if value is None else legible(str(value)))
+    for name, value in shown.items():
+        table.add_row(name, "" if value is None else legible(str(value)))
     screen().print(table)
 
 
 def version() -> None:
-    """Print the version."""
+    """Print the version.
+
+    Example: stock-coordinator version
+    """
     print(__version__)
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, BinaryIO
 import typer
 from rich.table import Table
 
-from appliance.cli import asking
+from appliance.cli import asking, completing
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import NOT_FOUND, Failure
 from appliance.cli.screen import local, print_json, screen
@@ -33,6 +33,9 @@ app = typer.Typer(help="The devices that have a token of their own, and their sl
 _PAPER = Paper(48)
 
 Device = Annotated[str, typer.Argument(help="The device's name, which is its user name too.")]
+Enrolled = Annotated[
+    str, typer.Argument(help="The device's name, as `device list` shows it.", autocompletion=completing.devices)
+]
 Picture = Annotated[Path | None, typer.Option("--png", help="Write the slip as a picture here, and show nothing.")]
 Print = Annotated[bool, typer.Option("--print", help="Print the slip on the receipt printer, and show nothing.")]
 OnPrinter = Annotated[str | None, typer.Option("--printer", help="Print it on this one of several printers.")]
@@ -56,20 +59,26 @@ def add(
 
 @app.command()
 def slip(
-    device: Device,
+    device: Enrolled,
     png_file: Picture = None,
     on_paper: Print = False,
     printer: OnPrinter = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Make a device a new slip. Its old token ends once that is shown or printed, and so does its connection."""
+    """Make a device a new slip. Its old token ends once that is shown or printed, and so does its connection.
+
+    Example: stock-coordinator device slip A1
+    """
     _enrol("device-slip", device, png_file, on_paper, printer, as_json, config)
 
 
 @app.command()
-def remove(device: Device, config: Config = None) -> None:
-    """Take a device's token from it, and cut it off at once."""
+def remove(device: Enrolled, config: Config = None) -> None:
+    """Take a device's token from it, and cut it off at once.
+
+    Example: stock-coordinator device remove A1
+    """
     settings = settings_from(config)
     if not asking.running(settings.data_dir, "device-remove", device=device):
         raise _unknown(device)
@@ -80,7 +89,10 @@ def remove(device: Device, config: Config = None) -> None:
 
 @app.command("list")
 def show(as_json: AsJson = False, config: Config = None) -> None:
-    """Show the devices that have a token."""
+    """Show the devices that have a token.
+
+    Example: stock-coordinator device list
+    """
     found = asking.running(settings_from(config).data_dir, "devices")
     if as_json:
         print_json(*found)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from appliance.cli import asking
+from appliance.cli import asking, completing
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import NOT_FOUND, Failure
 from appliance.cli.screen import legible, local, print_json, screen
@@ -44,7 +44,7 @@ REASONS = {
 
 
 def explain(
-    sku: Annotated[str, typer.Argument(help="The SKU.")],
+    sku: Annotated[str, typer.Argument(help="The SKU.", autocompletion=completing.skus)],
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:

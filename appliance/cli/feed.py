@@ -8,7 +8,7 @@ from rich.text import Text
 
 from appliance.cli.explain import REASONS
 from appliance.cli.overview import BAD, GOOD, QUIET
-from appliance.cli.screen import legible, local
+from appliance.cli.screen import legible, local, money
 
 _TYPES = {"item": "catalogue", "alert": "alert acknowledged", "print": "print again", "expire": "receipt expired"}
 
@@ -33,7 +33,7 @@ def _told(row: dict[str, Any]) -> tuple[Text, Text, Text]:
         return Text("rejected", BAD), Text(row["code"]), Text()
     names = [(legible(one["name"] or one["sku"]), one["effect"]) for one in row["lines"]]
     goods = [name if effect == "0" else f"{name} {effect}" for name, effect in names]
-    total = "" if row["total_minor"] is None else f"{row['total_minor'] / 100:.2f}"
+    total = "" if row["total_minor"] is None else money(row["total_minor"])
     is_paid = row["status"] == "paid"
     return Text(_what(row), GOOD if is_paid else ""), Text(", ".join(goods)), Text(total, "bold")
 

@@ -22,6 +22,8 @@ _BYTES_MAX = 256
 def change(config: Config = None) -> None:
     """Set another password. It counts from the next log-in on; who is in stays in.
 
+    Example: stock-coordinator password set
+
     In a script: stock-coordinator password set < file
     """
     settings = settings_from(config)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from appliance.app.notices import print_notice
 from appliance.app.printers import shop_on_paper
-from appliance.cli import asking, printer_setup
+from appliance.cli import asking, completing, printer_setup
 from appliance.cli.config import AsJson, Config, settings_from
 from appliance.cli.failure import Failure
 from appliance.cli.screen import legible, print_json, screen
@@ -79,12 +79,20 @@ def preview(
         raise Failure(f"{png_file} cannot be written ({error}): name another file") from error
 
 
-Job = Annotated[int, typer.Argument(min=1, max=SEQ_MAX, help="The job's number, as `printer queue` shows it.")]
+Job = Annotated[
+    int,
+    typer.Argument(
+        min=1, max=SEQ_MAX, help="The job's number, as `printer queue` shows it.", autocompletion=completing.jobs
+    ),
+]
 
 
 @app.command("list")
 def list_printers(as_json: AsJson = False, config: Config = None) -> None:
-    """Show the printers, how they are, and how long their queues are."""
+    """Show the printers, how they are, and how long their queues are.
+
+    Example: stock-coordinator printer list
+    """
     _show(asking.running(settings_from(config).data_dir, "printers"), as_json)
 
 
@@ -100,33 +108,48 @@ def queue(as_json: AsJson = False, config: Config = None) -> None:
 @app.command()
 def retry(
     job: Job,
-    on: Annotated[str, typer.Option(metavar="PRINTER", help="On another printer than its own.")] = "",
+    on: Annotated[
+        str,
+        typer.Option(metavar="PRINTER", help="On another printer than its own.", autocompletion=completing.printers),
+    ] = "",
     config: Config = None,
 ) -> None:
     """Print a sheet that was skipped, cancelled, or given up; of one in doubt, a copy that says so.
 
     With --on also one that waits, so that no guest waits for a printer that is broken or gone.
+
+    Example: stock-coordinator printer retry 41 --on bar
     """
     asking.running(settings_from(config).data_dir, "print-retry", job=job, on=on)
 
 
 @app.command()
 def cancel(job: Job, config: Config = None) -> None:
-    """Do not print a sheet that waits, or was skipped or given up; one in doubt is seen to by that."""
+    """Do not print a sheet that waits, or was skipped or given up; one in doubt is seen to by that.
+
+    Example: stock-coordinator printer cancel 41
+    """
     asking.running(settings_from(config).data_dir, "print-cancel", job=job)
 
 
 @app.command("test")
 def print_test_page(
-    printer: Annotated[str, typer.Argument(help="The printer's name.")] = "main", config: Config = None
+    printer: Annotated[str, typer.Argument(help="The printer's name.", autocompletion=completing.printers)] = "main",
+    config: Config = None,
 ) -> None:
-    """Print a made-up pre-check that says so, through the queue like any other."""
+    """Print a made-up pre-check that says so, through the queue like any other.
+
+    Example: stock-coordinator printer test
+    """
     asking.running(settings_from(config).data_dir, "print-test", printer=printer)
 
 
 @app.command("notice")
 def print_a_notice(kind: Annotated[Notice, typer.Argument(help="What to say.")], config: Config = None) -> None:
-    """Say on every printer, while no coordinator runs, that a person is needed. systemd calls it."""
+    """Say on every printer, while no coordinator runs, that a person is needed. systemd calls it.
+
+    Example: stock-coordinator printer notice failed
+    """
     try:
         settings = load_settings(config)
     except WrongSettings:

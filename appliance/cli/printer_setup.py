@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.prompt import Confirm, IntPrompt, Prompt
 
 from appliance.app.setups import owner, unset
+from appliance.cli import completing
 from appliance.cli.config import Config, settings_from
 from appliance.cli.failure import Failure
 from appliance.cli.screen import legible, screen
@@ -55,7 +56,7 @@ _CHOICES_SHOWN = 8
 _CONNECT_S = 3.0
 """A printer in the shop's own network accepts within milliseconds."""
 
-Name = Annotated[str, typer.Argument(help="The printer's name.")]
+Name = Annotated[str, typer.Argument(help="The printer's name.", autocompletion=completing.printers)]
 Url = Annotated[str | None, typer.Option(help="Where it is; else what is plugged in is looked for.")]
 Line = Annotated[int | None, typer.Option(min=0, help="The number of the line that was readable; 0 for none.")]
 Columns = Annotated[int | None, typer.Option(help="The longest ruler that stood on one line.")]
@@ -71,6 +72,8 @@ def setup(
     config: Config = None,
 ) -> None:
     """Find a printer, print a sheet on it, and learn from what came out what it can do.
+
+    Example: stock-coordinator printer setup
 
     Without a terminal: stock-coordinator printer setup --url tcp://192.168.1.50:9100 --line 1 --width 48 --yes
     """

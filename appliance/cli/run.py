@@ -54,7 +54,10 @@ TakeOver = Annotated[
 
 
 def run(config: Config = None, take_over: TakeOver = False) -> None:
-    """Run the coordinator until SIGTERM or Ctrl-C."""
+    """Run the coordinator until SIGTERM or Ctrl-C.
+
+    Example: stock-coordinator run --config stock-coordinator.toml
+    """
     settings = settings_from(config)
     journal.set_up()
     complain_of_open_files(files_with_secrets(config))

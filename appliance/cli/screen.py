@@ -33,3 +33,9 @@ def legible(text: str) -> str:
 def local(at: str) -> str:
     """Return a moment of the wire (RFC 3339) on the wall clock of whoever reads it."""
     return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def money(minor: int) -> str:
+    """Return a sum of minor units, of which a hundred are one, without its currency."""
+    whole, cents = divmod(abs(minor), 100)
+    return f"{'-' if minor < 0 else ''}{whole}.{cents:02d}"

@@ -17,6 +17,8 @@ def verify(as_json: AsJson = False, config: Config = None) -> None:
     """Derive every balance, count and receipt anew from the ledger, and compare. Works beside a running coordinator.
 
     Exits with 4 at the first violation: what is broken, where, what was expected and what was found.
+
+    Example: stock-coordinator verify
     """
     directory = settings_from(config).data_dir
     # The bar goes to standard error, and only to a terminal: what is printed is the verdict alone.

@@ -384,6 +384,10 @@ class JobReader:
         """Walk what a person may have to do with: what waits, what is doubtful without a copy, what was skipped."""
         return map(_read, self._sql(f"{_JOB} WHERE {_OPEN} ORDER BY print_job.id"))
 
+    def of_receipt(self, receipt: str) -> Iterator[Job]:
+        """Walk the jobs of a receipt, the oldest first."""
+        return map(_read, self._sql(f"{_JOB} WHERE receipt.receipt = ? ORDER BY print_job.id", (receipt,)))
+
     def stale(self, since: int) -> Iterator[tuple[int, Job]]:
         """Walk the jobs that were skipped, with the revision of what wanted them, after a revision."""
         rows = self._sql(

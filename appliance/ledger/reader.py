@@ -4,7 +4,7 @@ A reader sees one committed state for as long as one call lasts, and never waits
 at a time may use a Reader.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +16,7 @@ import orjson
 
 from appliance.contract import messages, paper
 from appliance.contract.messages import Ack, Alert, Balance, Covered, Entry, Rejection, Row
+from appliance.contract.paper import Job, Sheet
 from appliance.contract.topics import SHOP_DEVICE
 from appliance.ledger.acks import read_ack
 from appliance.ledger.coverage import Stand, newly_covered
@@ -24,7 +25,9 @@ from appliance.ledger.devices import LastCommit, last_commits
 from appliance.ledger.feed import Done, matching, name_of, newest
 from appliance.ledger.history import History
 from appliance.ledger.jobs import JobReader
+from appliance.ledger.receipts import Receipts
 from appliance.ledger.runs import Runs
+from appliance.stock.order import Fact
 
 _BALANCE = "SELECT code, on_hand_milli, reserved_milli, is_stocked, revision, wall_ms FROM sku"
 _ITEM = "SELECT code, item.revision, details FROM item JOIN sku ON sku.id = item.sku"
@@ -72,6 +75,19 @@ class Totals:
     rejected: int
     quarantined: int
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What became of a receipt. sheet: the open that won, or the last payment, while its text is kept.
+
+    returned: what came back of it, in thousandths by SKU.
+    """
+
+    sheet: Sheet | None
+    payments: tuple[Fact, ...]
+    returned: Mapping[str, int]
+    jobs: tuple[Job, ...]
 
 
 class Reader:
@@ -145,6 +161,24 @@ class Reader:
             at_ms = self._history.wall_ms(rev, shop_ms)
             said = messages.receipt(receipt, kind, state, number, edit, device, rev, at_ms, operation)
             return Page(0, self.last_rev, (Row(rev, said),), more=False)
+
+    def receipts_called(self, name: str, limit: int) -> list[str]:
+        """Return the receipt of this id, or else the newest receipts of this number, the newest first."""
+        if self._sql("SELECT 1 FROM receipt WHERE receipt = ?", (name,)).get is not None:
+            return [name]
+        found = self._sql("SELECT receipt FROM receipt WHERE number = ? ORDER BY revision DESC LIMIT ?", (name, limit))
+        return [receipt for (receipt,) in found]
+
+    def receipt_story(self, receipt: str) -> Story:
+        """Return what became of a receipt that there is."""
+        with self._snapshot():
+            receipts = Receipts(self._sql, self._history)
+            return Story(
+                receipts.sheet(receipt),
+                self._history.payments(receipt),
+                receipts.returned(receipt),
+                tuple(self.jobs.of_receipt(receipt)),
+            )
 
     def history(self, sku: str, since: int, limit: int) -> Page:
         """Return a SKU's entries after a revision, with the balance that each left, in the order of the ledger."""

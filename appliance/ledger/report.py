@@ -18,6 +18,9 @@ from appliance.ledger.reader import Reader
 from appliance.stock.quantity import format_qty
 from appliance.stock.stamps import rfc3339
 
+RECEIPTS_MAX = 10
+"""Receipts of one number: a till that begins anew each shift gives it again, and the newest is meant."""
+
 
 def totals(reader: Reader) -> dict[str, Any]:
     """Return `{"ledger": uuid, "rev": …, "skus": …, "receipts": …, "rejected": …, …}` (`reader.Totals`)."""
@@ -76,6 +79,26 @@ def newest(reader: Reader, since: int, limit: int) -> Iterator[dict[str, Any]]:
                 {"sku": line.sku, "name": line.name, "effect": format_qty(line.effect_milli), "cause": line.cause}
                 for line in done.lines
             ],
+        }
+
+
+def receipts(reader: Reader, name: str) -> Iterator[dict[str, Any]]:
+    """Walk the receipts of an id, or of a number: as on the wire (`messages.receipt`), and what became of each.
+
+    `{…, "sheet": the operation with its lines, or null, "payments": [{"rev": …, "device": …, "at": …}],
+    "returned": [{"sku": …, "qty": …}], "prints": [{"job": 41, "printer": …, "state": …, …}]}`
+    """
+    for receipt in reader.receipts_called(name, RECEIPTS_MAX):
+        [row] = reader.receipt(receipt).rows
+        story = reader.receipt_story(receipt)
+        yield {
+            **orjson.loads(row.encoded),
+            "sheet": None if story.sheet is None else story.sheet.operation,
+            "payments": [
+                {"rev": fact.rev, "device": fact.device, "at": rfc3339(fact.wall_ms)} for fact in story.payments
+            ],
+            "returned": [{"sku": sku, "qty": format_qty(milli)} for sku, milli in story.returned.items()],
+            "prints": [job_row(job) for job in story.jobs],
         }
 
 
