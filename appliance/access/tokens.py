@@ -2,7 +2,7 @@
 
 A token is 256 random bits, so a fast hash is as good as a slow one. Its key is in a file of its own, and without it
 `devices.json` is of no use. The invariant: what is in the file is in force; a change is on the disk before
-it counts, and counts from the next log-in on.
+it counts, and counts from the next log-in on. A visitor is in no file: its token ends with the process.
 """
 
 import hashlib
@@ -61,17 +61,18 @@ class Tokens:
         if len(self._key) != _KEY_BYTES:
             raise WrongTokens(f"{key} is damaged: remove it and {self._path}, and make every device a new slip")
         self._devices = self._read()
+        self._visitors: dict[str, str] = {}
 
     def has(self, device: str) -> bool:
-        return device in self._devices
+        return device in self._devices or device in self._visitors
 
     def is_right(self, device: str, token: bytes) -> bool:
         """Return whether this is the device's token. Its groups and capitals may differ: people type it."""
-        known = self._devices.get(device)
-        return known is not None and hmac.compare_digest(known["hash"], self._hash(device, token))
+        known = self._devices[device]["hash"] if device in self._devices else self._visitors.get(device)
+        return known is not None and hmac.compare_digest(known, self._hash(device, token))
 
     def enrolled(self) -> list[Enrolled]:
-        """Return every device that has a token, by name."""
+        """Return every device that has a token of its own to keep, by name."""
         return [Enrolled(device, known["since"]) for device, known in sorted(self._devices.items())]
 
     def put(self, device: str, token: str) -> None:
@@ -80,8 +81,15 @@ class Tokens:
         known = {"hash": self._hash(device, token.encode()), "since": since}
         self._replace({**self._devices, device: known})
 
+    def admit(self, device: str, token: str) -> None:
+        """Let a visitor in until it is removed, or until the next start at the latest."""
+        self._visitors = {**self._visitors, device: self._hash(device, token.encode())}
+
     def remove(self, device: str) -> None:
         """Take a device's token from it. Raises KeyError when it has none."""
+        if device in self._visitors:
+            self._visitors = {other: known for other, known in self._visitors.items() if other != device}
+            return
         rest = dict(self._devices)
         del rest[device]
         self._replace(rest)

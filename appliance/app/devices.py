@@ -19,6 +19,9 @@ from appliance.control import ControlError, Handler, Rows
 
 log = logging.getLogger(__name__)
 
+VISITOR = "health-check"
+"""The device that `health` is for a moment. It is nobody's till, and that it may come in counts for nothing."""
+
 
 class Broker(Protocol):
     """The embedded broker; `brokers.Embedded` satisfies it."""
@@ -53,6 +56,7 @@ class Devices:
             "device-add": self._add,
             "device-slip": self._slip,
             "device-remove": self._remove,
+            "device-visit": self._visit,
             "certificate": self._show_certificate,
         }
 
@@ -71,6 +75,11 @@ class Devices:
     def _slip(self, request: dict[str, Any]) -> Rows:
         if self._tokens.has(device := str(request["device"])):
             yield from self._enrol(device, request)
+
+    def _visit(self, _: dict[str, Any]) -> Rows:
+        slip = self._slips.make(VISITOR, make_token())
+        self._tokens.admit(VISITOR, slip.token)
+        yield {"device": VISITOR, "slip": format_slip(slip)}
 
     def _enrol(self, device: str, request: dict[str, Any]) -> Rows:
         slip = self._slips.make(device, make_token())
@@ -138,4 +147,6 @@ def refusals() -> dict[str, Handler]:
     def refuse(_: dict[str, Any]) -> Rows:
         raise ControlError("the shop's own broker decides who logs in: give the device a user of its name there")
 
-    return dict.fromkeys(("devices", "device-add", "device-slip", "device-remove", "certificate", "password"), refuse)
+    return dict.fromkeys(
+        ("devices", "device-add", "device-slip", "device-remove", "device-visit", "certificate", "password"), refuse
+    )

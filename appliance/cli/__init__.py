@@ -20,6 +20,7 @@ from appliance.cli import (
     device,
     doctor,
     explain,
+    health,
     password,
     printer,
     receipt,
@@ -52,6 +53,7 @@ app.command("doctor")(doctor.doctor)
 app.command("balance")(balance.balance)
 app.command("explain")(explain.explain)
 app.command("verify")(verify.verify)
+app.command("health")(health.health)
 app.command("import")(catalogue.import_)
 app.command("export")(catalogue.export)
 app.add_typer(alert.app, name="alert")

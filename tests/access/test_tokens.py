@@ -147,3 +147,16 @@ def test_a_file_that_others_may_read_is_found(tmp_path: Path) -> None:
         path.touch()
         path.chmod(mode)
     assert open_to_others(paths) == paths[1:3]
+
+
+def test_a_visitor_comes_in_is_in_no_file_and_is_no_device(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path)
+    tokens.admit("visitor", "t0ken")
+    assert tokens.has("visitor")
+    assert tokens.is_right("visitor", b"t0ken")
+    assert not tokens.is_right("visitor", b"another")
+    assert tokens.enrolled() == []
+    assert not (tmp_path / FILE_NAME).exists()
+    tokens.remove("visitor")
+    assert not tokens.has("visitor")
+    assert not tokens.is_right("visitor", b"t0ken")
