@@ -85,7 +85,9 @@ def lost(cuts: int, chance: random.Random, *, synchronous: int = 2) -> Iterator[
         for number in range(cuts):
             wanted = seller.said + chance.randint(SALES_MIN, SALES_MAX)
             wait_until(lambda wanted=wanted: seller.said >= wanted)  # type: ignore[misc]
-            copy = base / "copy.img"
+            # A file of its own each time: where another namespace still holds the mount of the last one, its kernel may
+            # write into that file yet.
+            copy = base / f"copy-{number}.img"
             said = seller.said
             as_root("fsfreeze", "--freeze", outer)
             try:
@@ -96,6 +98,7 @@ def lost(cuts: int, chance: random.Random, *, synchronous: int = 2) -> Iterator[
                 kept, where = tempfile.mkstemp(suffix=".img")
                 os.close(kept)
                 what = f"{what} (the disk is kept as {shutil.copy(copy, where)})"
+            copy.unlink()
             yield what
 
 
