@@ -1,6 +1,8 @@
 """What the contender, and the load itself, use while something is measured."""
 
 import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from scripts.benchmark.cases import Measure
@@ -39,16 +41,25 @@ class Usage:
         pids = self._running.pids
         return (
             time.perf_counter(),
-            cpu_s(pids),
+            _sum(lambda pid: cpu_s([pid]), pids),
             time.process_time(),
-            sum(map(_written_bytes, pids)),
+            int(_sum(_written_bytes, pids)),
             self._tills.durable,
         )
 
 
 def memory_mb(running: Running) -> float:
     """Return the memory of a contender's processes in megabytes, what they share counted once."""
-    return sum(_kib(Path(f"/proc/{pid}/smaps_rollup"), "Pss:") for pid in running.pids) * 1024 / 1e6
+    return _sum(lambda pid: _kib(Path(f"/proc/{pid}/smaps_rollup"), "Pss:"), running.pids) * 1024 / 1e6
+
+
+def _sum(of: Callable[[int], float], pids: Iterable[int]) -> float:
+    """The sum over the processes that live: PostgreSQL ends some of its own whenever it likes."""
+    total = 0.0
+    for pid in pids:
+        with suppress(OSError):
+            total += of(pid)
+    return total
 
 
 def _written_bytes(pid: int) -> int:

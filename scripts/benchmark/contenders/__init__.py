@@ -12,7 +12,7 @@ A contender starts in an empty directory on a real disk, and brings the till and
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
@@ -73,6 +73,7 @@ def family(pids: Iterable[int]) -> tuple[int, ...]:
     waiting = list(pids)
     while waiting:
         found.append(waiting.pop())
-        for thread in Path(f"/proc/{found[-1]}/task").iterdir():
-            waiting += map(int, (thread / "children").read_text().split())
+        with suppress(FileNotFoundError, ProcessLookupError):  # One that has ended meanwhile has nothing more to show.
+            for thread in Path(f"/proc/{found[-1]}/task").iterdir():
+                waiting += map(int, (thread / "children").read_text().split())
     return tuple(found)

@@ -135,6 +135,8 @@ class _Till(tills.Till):
 
 
 class _Screen:
+    shows_balances = True
+
     def __init__(self, address: str, name: str) -> None:
         self._connection = psycopg.connect(address, autocommit=True)
         self._connection.execute("LISTEN balances")

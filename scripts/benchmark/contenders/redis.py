@@ -116,6 +116,8 @@ class _Till(tills.Till):
 
 
 class _Screen:
+    shows_balances = True
+
     def __init__(self, port: int, name: str) -> None:
         self._connection = _Connection(port)
         with _Connection(port) as asking:

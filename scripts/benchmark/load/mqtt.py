@@ -207,6 +207,7 @@ class Screen:
 
     def __init__(self, broker: Broker, name: str, topic_filter: str = SHOP.balance("") + "+") -> None:
         self._connection = Connection(broker, name, topic_filter)
+        self.shows_balances = topic_filter.startswith(SHOP.balance(""))
         self.on_hand: dict[str, str] = {}
         self._show(self._connection.take_early())
 

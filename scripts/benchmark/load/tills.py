@@ -74,8 +74,13 @@ class Screen(Protocol):
     """Another till's screen: it hears what every other till sold."""
 
     @property
+    def shows_balances(self) -> bool:
+        """Whether it hears balances, and not the operations themselves."""
+        ...
+
+    @property
     def on_hand(self) -> dict[str, str]:
-        """The balances that it shows; empty for one that hears operations and no balances."""
+        """The balances that it shows, by their SKU."""
         ...
 
     def fileno(self) -> int: ...
