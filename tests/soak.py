@@ -10,6 +10,8 @@ wiped and goes on in a new epoch that names its old one. In the end the ledger m
 sum beside it says.
 """
 
+import ctypes
+import gc
 import logging
 import os
 import random
@@ -45,6 +47,8 @@ LINES = 8
 SKUS = 3000
 COUNTED = 20
 """Shelves that are counted each evening."""
+
+_LIBC = ctypes.CDLL(None)
 
 SAMPLES = 12
 UNDER_WAY = 8
@@ -106,6 +110,10 @@ class Year:
             pass
 
     def sample(self, label: str) -> Sample:
+        # What was freed goes back to the kernel first: the weekly starts, which are new processes in a shop, leave
+        # holes in the heap of this one, which grew by 60 MiB in 240 days while what is in use did not grow at all.
+        gc.collect()
+        _LIBC.malloc_trim(0)
         taken = Sample(
             label, self.receipts, size_bytes(self._directory), *process(os.getpid()), self.turn_ms, self.prune_ms
         )
