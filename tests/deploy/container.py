@@ -164,7 +164,8 @@ class Container:
         assert self._process is not None
         assert self._process.poll() is None, (self._directory / "boot.log").read_text()
         for pid in as_root("ip", "netns", "pids", self._name).split():
-            if as_root("sed", "-n", "s/^NSpid:.*\\t//p", f"/proc/{pid}/status", succeeds=(0, 2)) == "1":
+            # One that has ended since is no longer there to be opened (2), or, opened already, to be read (4).
+            if as_root("sed", "-n", "s/^NSpid:.*\\t//p", f"/proc/{pid}/status", succeeds=(0, 2, 4)) == "1":
                 self._leader = int(pid)
         if not self._leader or not Path(f"/proc/{self._leader}").exists():
             return False

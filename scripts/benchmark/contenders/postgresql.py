@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from subprocess import Popen
@@ -66,7 +66,8 @@ def _running(directory: Path, environment: Mapping[str, str]) -> Iterator[tuple[
     finally:
         # All of them: a server that is left by its first process alone lingers, and holds the database's lock.
         for pid in family([process.pid]):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # Its first process gone, another one may have ended by itself.
+                os.kill(pid, signal.SIGKILL)
         process.wait()
 
 
