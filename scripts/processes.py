@@ -10,7 +10,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 
 from appliance.control import NotRunning, ask
@@ -98,6 +101,14 @@ def kill(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         process.kill()
     for process in processes:
         process.wait()
+
+
+@contextmanager
+def another_process(function: Callable[..., object]) -> Iterator[Executor]:
+    """Give a process of our own to run a function in; it has imported what that needs before anything is measured."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        pool.submit(callable, function).result()
+        yield pool
 
 
 def cpu_s(pids: Sequence[int]) -> float:

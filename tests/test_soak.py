@@ -1,11 +1,10 @@
 """A share of the soak: what must stay flat over a shop's life does, however the machine is loaded."""
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
+from scripts.processes import another_process
 from tests import soak
 from tests.shop import rows
 from tests.soak import Sample, Year
@@ -30,7 +29,7 @@ def _lived(directory: Path) -> list[Sample]:
 @pytest.mark.timeout(300)
 def test_shops_life_is_flat_in_memory_descriptors_and_what_is_kept(tmp_path: Path) -> None:
     # In a process of its own: one that has run other tests grows by what those have left.
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+    with another_process(_lived) as process:
         samples = process.submit(_lived, tmp_path).result()
     [(entries, bodies, turns)] = rows(
         tmp_path, "SELECT (SELECT count(*) FROM entry), (SELECT count(*) FROM body), (SELECT count(*) FROM turn)"

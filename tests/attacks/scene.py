@@ -7,16 +7,14 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 from appliance.control import ask
 from scripts.benchmark.load.mqtt import Broker, Till
 from scripts.benchmark.load.tills import RECEIVED
-from scripts.processes import free_port, run_of
+from scripts.processes import another_process, free_port, run_of
 from tests.box import PASSWORD, Box
 
 SKU = "sold-by-the-till"
@@ -99,8 +97,7 @@ class Scene:
         Raises what the attack raises, and Failed when the till is put off or loses anything.
         """
         sold = self._till.seq
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            pool.submit(time.monotonic).result()  # It imports what it needs before anything is measured.
+        with another_process(attack) as pool:
             before = self._watch(_calm(calm_s))
             made = pool.submit(attack, self.target, count)
             during = self._watch(made.done)

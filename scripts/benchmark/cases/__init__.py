@@ -1,8 +1,7 @@
 """What is done to a contender, what is read off meanwhile, and where we want to be.
 
     throughput   durable operations a second, one a message and many, on disks of three speeds
-    freshness    from a till's publish to another till's screen
-    fanout       from a till's publish to the last of fifty screens
+    freshness    from a till's publish to another till's screen, or to the last of fifty
     catchup      a till that comes back after a night, and what the others notice
     backlog      tills that come back after a day offline, and what a selling one notices
     reconnect    a crowd that logs in at once

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 from scripts.benchmark.cases import Goal, Measure, Site, empty_directory
 from scripts.benchmark.contenders.ours import Ours
-from scripts.benchmark.load import back, cashier
+from scripts.benchmark.load import cashier
 from scripts.benchmark.load.mqtt import Broker, Till
 from scripts.benchmark.load.tills import SKUS, STALLED_S
-from scripts.processes import Failed
+from scripts.processes import Failed, another_process
 
 TILLS = 20
 RECEIPTS = 1000
@@ -43,7 +43,7 @@ class Backlog:
         receipts = round(RECEIPTS * site.scale)
         ours = Ours()
         with empty_directory(contender, site) as directory:
-            with ours.running(directory) as running, back.another_process() as process:
+            with ours.running(directory) as running, another_process(cashier.acks_ms) as process:
                 broker = running.broker
                 assert broker is not None
                 before_ms = process.submit(cashier.acks_ms, broker, site.seconds / 2).result()

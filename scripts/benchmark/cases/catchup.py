@@ -10,7 +10,7 @@ from scripts.benchmark.cases.watch import Watch
 from scripts.benchmark.contenders.all import CONTENDERS
 from scripts.benchmark.load import back
 from scripts.benchmark.load.back import CaughtUp
-from scripts.processes import Failed
+from scripts.processes import Failed, another_process
 
 SKUS = 50_000
 CHANGED = 500
@@ -37,7 +37,7 @@ class Catchup:
         figures: dict[str, float] = {}
         with (
             selling(CONTENDERS[contender], site, skus=skus) as (running, tills),
-            back.another_process() as process,
+            another_process(back.ask) as process,
         ):
             broker = running.broker
             assert broker is not None

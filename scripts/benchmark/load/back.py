@@ -1,11 +1,7 @@
-"""A till that comes back and wants every balance that it lacks, in a process of its own: the others sell meanwhile."""
+"""A till that comes back and wants every balance that it lacks, while the others sell."""
 
 import time
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 import orjson
 
@@ -24,14 +20,6 @@ class CaughtUp:
     took_ms: float
     told: int
     rev: int
-
-
-@contextmanager
-def another_process() -> Iterator[Executor]:
-    """Give a process that has imported already what it needs."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        pool.submit(_nothing).result()
-        yield pool
 
 
 def ask(broker: Broker, since: int) -> CaughtUp:
@@ -73,7 +61,3 @@ def retain(broker: Broker, skus: list[str]) -> None:
         payload = orjson.dumps(balance | {"rev": 1, "at": "2026-11-24T10:00:01+03:00"})
         connection.send(publication(SHOP.balance(sku), payload, retain=True))
     connection.close()
-
-
-def _nothing() -> None:
-    return None

@@ -1,4 +1,4 @@
-"""One till that sells at an even pace and waits for each ack, in a process of its own."""
+"""One till that sells at an even pace and waits for each ack."""
 
 import time
 import uuid

@@ -8,13 +8,12 @@ import selectors
 import socket
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
-from multiprocessing import get_context
 
 from scripts.benchmark.load.mqtt import SHOP, Broker, Connection, login, subscription
 from scripts.benchmark.load.tills import STALLED_S
-from scripts.processes import Failed
+from scripts.processes import Failed, another_process
 
 CROWD = tuple(f"crowd-{number}" for number in range(500))
 """Tills of a large shop, all of them behind a power cut."""
@@ -74,8 +73,7 @@ def seconds_until_all_are_in(broker: Broker) -> float:
 @contextmanager
 def waiting_for_answers(broker: Broker, seconds: float) -> Iterator[Future[float]]:
     """Give what becomes the longest wait for an answer, in milliseconds, of one till that is in and asks on and on."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        pool.submit(time.monotonic).result()  # It imports what it needs before anything is measured.
+    with another_process(_longest_answer_ms) as pool:
         yield pool.submit(_longest_answer_ms, broker, seconds)
 
 
