@@ -182,15 +182,8 @@ def live(request: pytest.FixtureRequest, tmp_path: Path, free_port: int) -> Iter
             return
         folder = tmp_path / "mosquitto"
         folder.mkdir()
-        up.enter_context(closing(Mosquitto(folder, free_port)))
-        running = Box(
-            data,
-            STOCK_BROKER__MODE="external",
-            STOCK_BROKER__PORT=str(free_port),
-            STOCK_BROKER__USER=mosquitto.COORDINATOR,
-            STOCK_BROKER__PASSWORD=mosquitto.PASSWORD,
-        )
-        up.enter_context(running)
+        broker = up.enter_context(closing(Mosquitto(folder, free_port)))
+        running = up.enter_context(Box(data, **broker.box_settings))
         yield Live(running, free_port, mosquitto.PASSWORD, tmp_path, up)
 
 

@@ -62,13 +62,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, free_port: int) -> Iter
     folder.mkdir()
     broker = Mosquitto(folder, free_port)
     try:
-        with Box(
-            tmp_path / "data",
-            STOCK_BROKER__MODE="external",
-            STOCK_BROKER__PORT=str(free_port),
-            STOCK_BROKER__USER=mosquitto.COORDINATOR,
-            STOCK_BROKER__PASSWORD=mosquitto.PASSWORD,
-        ) as box:
+        with Box(tmp_path / "data", **broker.box_settings) as box:
             shop = Shop(box, free_port, mosquitto.PASSWORD)
             shop.wait_for("A1", "coordinator", lambda said: said["state"] == "online")
             yield shop

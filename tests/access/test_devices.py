@@ -19,7 +19,7 @@ from appliance.till import Till
 from scripts import processes
 from tests.access.authority import Authority
 from tests.box import PASSWORD, Box
-from tests.broker import mosquitto, wire
+from tests.broker import wire
 from tests.broker.mosquitto import Mosquitto
 from tests.waiting import wait_until
 
@@ -345,14 +345,8 @@ def test_a_tls_port_that_is_taken_is_named_with_its_setting(tmp_path: Path) -> N
 def test_with_another_broker_its_own_users_come_in(tmp_path: Path, free_port: int) -> None:
     (folder := tmp_path / "mosquitto").mkdir()
     with (
-        closing(Mosquitto(folder, free_port)),
-        Box(
-            tmp_path / "data",
-            STOCK_BROKER__MODE="external",
-            STOCK_BROKER__PORT=str(free_port),
-            STOCK_BROKER__USER=mosquitto.COORDINATOR,
-            STOCK_BROKER__PASSWORD=mosquitto.PASSWORD,
-        ) as box,
+        closing(Mosquitto(folder, free_port)) as broker,
+        Box(tmp_path / "data", **broker.box_settings) as box,
     ):
         done = box.command("device", "add", "A1")
     assert (done.returncode, "a user of its name there" in done.stderr) == (1, True)

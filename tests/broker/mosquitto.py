@@ -72,6 +72,17 @@ class Mosquitto:
         subprocess.run([installed("mosquitto_passwd", "mosquitto"), "-U", str(passwords)], check=True)
         self.start()
 
+    @property
+    def box_settings(self) -> dict[str, str]:
+        """The settings of a box whose broker this is."""
+        _, port = self.address
+        return {
+            "STOCK_BROKER__MODE": "external",
+            "STOCK_BROKER__PORT": str(port),
+            "STOCK_BROKER__USER": COORDINATOR,
+            "STOCK_BROKER__PASSWORD": PASSWORD,
+        }
+
     def start(self) -> None:
         # It warns of being root before it opens its log.
         self._process = subprocess.Popen(

@@ -8,24 +8,13 @@ import tracemalloc
 from asyncio.sslproto import SSLProtocol
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
-from pathlib import Path
 
 import pytest
 
-from appliance.access.certificate import Certificate, own_certificate
+from appliance.access.certificate import Certificate
 from tests.broker import wire
 from tests.broker.running import ROOT, Ours
 from tests.waiting import wait_until
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Certificate:
-    return own_certificate(tmp_path, ["localhost"])
-
-
-@pytest.fixture
-def client(certificate: Certificate) -> ssl.SSLContext:
-    return ssl.create_default_context(cadata=certificate.pem)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import random
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
-from appliance.access.certificate import Certificate, own_certificate
+from appliance.access.certificate import Certificate
 from appliance.broker.embedded import Limits
 from appliance.broker.embedded.websocket import WebSocket
 from appliance.contract.limits import PAYLOAD_MAX
@@ -22,16 +21,6 @@ from tests.broker import wire
 from tests.broker.running import ROOT, Ours
 from tests.broker.websocket import Frames, WebSocketClient
 from tests.waiting import wait_until
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Certificate:
-    return own_certificate(tmp_path, ["localhost"])
-
-
-@pytest.fixture
-def client(certificate: Certificate) -> ssl.SSLContext:
-    return ssl.create_default_context(cadata=certificate.pem)
 
 
 @pytest.fixture

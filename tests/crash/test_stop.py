@@ -53,13 +53,7 @@ def test_broker_that_is_restarted_under_load_loses_nothing_that_tills_sell(
     folder.mkdir()
     with (
         closing(Mosquitto(folder, free_port, keeps=keeps)) as broker,
-        Box(
-            tmp_path / "data",
-            STOCK_BROKER__MODE="external",
-            STOCK_BROKER__PORT=str(free_port),
-            STOCK_BROKER__USER=mosquitto.COORDINATOR,
-            STOCK_BROKER__PASSWORD=mosquitto.PASSWORD,
-        ) as box,
+        Box(tmp_path / "data", **broker.box_settings) as box,
         Shift(tmp_path, "127.0.0.1", free_port, mosquitto.PASSWORD) as shift,
     ):
         for blow in (broker.stop, broker.kill, broker.stop):

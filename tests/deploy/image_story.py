@@ -24,6 +24,7 @@ from appliance.till import Till
 from tests.deploy.digest import write_results
 from tests.deploy.machine import Card, Machine
 from tests.printing.emulator import Printer, PtyPrinter
+from tests.waiting import wait_until
 
 CHECKOUT = Path(__file__).parents[2]
 IMAGES = CHECKOUT / "dist" / "image"
@@ -36,8 +37,6 @@ SALES = 200
 
 NEW_PASSWORD = "hush-hush"
 """Set on the card before the second start: the one of the slip ends with it."""
-
-_POLL_S = 0.1
 
 
 @dataclass(slots=True)
@@ -229,11 +228,14 @@ def _slip_on(sheet: str) -> Slip:
 
 
 def _until(condition: Callable[[], object], machine: Machine) -> None:
-    ends_s = time.monotonic() + START_S
-    while not condition():
+    def is_so() -> object:
         machine.check()
-        assert time.monotonic() < ends_s, f"not within {START_S} s:\n{machine.last_words()}"
-        time.sleep(_POLL_S)
+        return condition()
+
+    try:
+        wait_until(is_so, START_S)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{machine.last_words()}") from None
 
 
 def main() -> None:
