@@ -30,7 +30,7 @@ _AT_ONCE = 500
 """Operations of a request; a receipt of a till that comes meanwhile waits for a few hundredths of a second."""
 
 _SHOWN = 20
-"""Faults and examples that fit a screen; the rest is counted."""
+"""Rejected operations that are told one by one; the rest is counted."""
 
 
 class What(StrEnum):
