@@ -1,6 +1,9 @@
 """A spreadsheet as rows of text, read from and written to CSV and XLSX.
 
 A cell that a spreadsheet has made a number comes out as a person would have typed it: 4607001234567, not 4.607E+12.
+
+openpyxl is imported only where an XLSX is at hand: it took 120 of the 680 ms in which the command line was loaded, for
+which every other command and the service itself would wait.
 """
 
 import csv
@@ -11,10 +14,6 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-
-from openpyxl import Workbook, load_workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.utils.exceptions import IllegalCharacterError, InvalidFileException
 
 ROWS_MAX = 1_000_000
 """Rows of a file, which is what a spreadsheet can have; a shop has a tenth of that."""
@@ -87,27 +86,31 @@ def write(path: Path, heading: Sequence[str], rows: Iterable[Sequence[str | Deci
 
 
 def _write_xlsx(path: Path, heading: Sequence[str], rows: Iterable[Sequence[str | Decimal]]) -> int:
+    from openpyxl import Workbook
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.utils.exceptions import IllegalCharacterError
+
     book = Workbook(write_only=True)
     sheet = book.create_sheet("stock")
     sheet.freeze_panes = "A2"
+
+    def cell(value: str | Decimal) -> Any:
+        if isinstance(value, Decimal):
+            return WriteOnlyCell(sheet, float(value))  # XLSX has no other numbers; fifteen digits of them are exact.
+        text = WriteOnlyCell(sheet, value)
+        text.data_type = "s"
+        return text
+
     count = 0
     try:
-        sheet.append([_cell(sheet, cell) for cell in heading])
+        sheet.append([cell(title) for title in heading])
         for row in rows:
-            sheet.append([_cell(sheet, cell) for cell in row])
+            sheet.append([cell(value) for value in row])
             count += 1
     except IllegalCharacterError:
         raise WrongSheet(f"line {count + 1} has a sign that no XLSX can hold: write .csv") from None
     book.save(path)
     return count
-
-
-def _cell(sheet: Any, value: str | Decimal) -> Any:
-    if isinstance(value, Decimal):
-        return WriteOnlyCell(sheet, float(value))  # XLSX has no other numbers; fifteen digits of them are exact.
-    cell = WriteOnlyCell(sheet, value)
-    cell.data_type = "s"
-    return cell
 
 
 def _decoded(data: bytes) -> str:
@@ -120,6 +123,9 @@ def _decoded(data: bytes) -> str:
 
 
 def _xlsx_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
     try:
         book = load_workbook(path, read_only=True, data_only=True)
         try:
