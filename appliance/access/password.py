@@ -13,7 +13,7 @@ import secrets
 import threading
 from pathlib import Path
 
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from appliance import durable
@@ -58,7 +58,12 @@ class ShopPassword:
     def is_damaged(self) -> bool:
         """Whether what is kept is no hash: nobody comes in by it, and setting a password mends it."""
         try:
-            return self._hash is not None and not self._hasher.verify(self._hash, b"")
+            if self._hash is None:
+                return False
+            # One hash of sixteen that were cut short can still be read, as a shorter one that fits no password.
+            return extract_parameters(self._hash).hash_len != self._hasher.hash_len or not self._hasher.verify(
+                self._hash, b""
+            )
         except VerifyMismatchError:
             return False
         except _NOT_RIGHT:

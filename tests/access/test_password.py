@@ -121,6 +121,14 @@ def test_a_damaged_hash_lets_nobody_in_and_setting_a_password_mends_it(tmp_path:
     assert _lets_in(ShopPassword(tmp_path), "sesame")
 
 
+def test_a_hash_that_was_cut_short_and_can_still_be_read_is_damaged(tmp_path: Path) -> None:
+    ShopPassword(tmp_path).set("sesame")
+    path = tmp_path / FILE_NAME
+    # 34 of the 43 digits of the hash; the last of them says nothing beyond its 25 bytes.
+    path.write_bytes(path.read_bytes()[:-10] + b"A")
+    assert ShopPassword(tmp_path).is_damaged
+
+
 def test_tills_that_come_back_together_cost_one_hash(tmp_path: Path, hashed: list[bytes]) -> None:
     shop = ShopPassword(tmp_path)
     shop.set("sesame")
