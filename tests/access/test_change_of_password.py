@@ -50,9 +50,9 @@ def test_a_person_types_it_twice_and_sees_nothing_of_it(box: Box) -> None:
     with Person("password", "set", STOCK_DATA_DIR=str(box.directory)) as person:
         for word, is_the_same in (("second", False), ("third", True)):
             person.sees("new password:")
-            person.types(word)
+            person.types_unseen(word)
             person.sees("Once more:")
-            person.types(word if is_the_same else "thirst")
+            person.types_unseen(word if is_the_same else "thirst")
         person.sees("changed")
         assert person.ends() == 0
     assert not any(word in person.screen for word in ("second", "third", "thirst"))

@@ -3,6 +3,7 @@
 import os
 import pty
 import subprocess
+import termios
 from types import TracebackType
 from typing import Self
 
@@ -42,6 +43,11 @@ class Person:
 
     def types(self, line: str) -> None:
         os.write(self._master, f"{line}\n".encode())
+
+    def types_unseen(self, line: str) -> None:
+        """Type once the terminal shows nothing of it; what was typed between its asking and that is thrown away."""
+        wait_until(lambda: not termios.tcgetattr(self._master)[3] & termios.ECHO)
+        self.types(line)
 
     def ends(self) -> int:
         """Wait for the command's end, and return its exit code."""
