@@ -5,6 +5,7 @@ invariant: a coordinator takes no setting but those it is given, neither the env
 """
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -25,6 +26,9 @@ START_S = 30.0
 """A program that is not ready by then never will be; half a second is usual, and only a failing run waits so long."""
 
 _POLL_S = 0.02
+
+_PORTS = range(10_000, 32_768)
+"""Below those of outgoing connections, which begin there unless somebody has set net.ipv4.ip_local_port_range."""
 
 _OFF_PATH = ("/usr/sbin", "/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin")))
 """Where Debian keeps daemons, and PostgreSQL's programs; an ordinary user's PATH leaves them out."""
@@ -123,12 +127,14 @@ def cpu_s(pids: Sequence[int]) -> float:
 def free_port() -> int:
     """Return a TCP port of 127.0.0.1 that nobody listens on.
 
-    The kernel chooses among its ephemeral ports, which it hands out in turn: two that ask at once get two.
+    It is none that the kernel gives to whoever connects to something: until its program listens, one of the hundreds of
+    tills of a test would get it now and then.
     """
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("", port))
+            return port
 
 
 def is_listening(port: int, host: str = "127.0.0.1") -> bool:

@@ -6,11 +6,12 @@ to ten tills share a commit.
 
 import os
 import random
+import select
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from subprocess import Popen
@@ -64,11 +65,22 @@ def _running(directory: Path, environment: Mapping[str, str]) -> Iterator[tuple[
                 connection.execute(_SQL.read_bytes())
         yield address, process
     finally:
-        # All of them: a server that is left by its first process alone lingers, and holds the database's lock.
+        _kill_whole(process)
+
+
+def _kill_whole(process: Popen[bytes]) -> None:
+    """Kill a server with all that it started, and return when they are gone: one that lingers holds the database."""
+    process.send_signal(signal.SIGSTOP)  # It starts nobody else meanwhile.
+    with ExitStack() as handles:
+        ending = []
         for pid in family([process.pid]):
-            with suppress(ProcessLookupError):  # Its first process gone, another one may have ended by itself.
-                os.kill(pid, signal.SIGKILL)
-        process.wait()
+            with suppress(ProcessLookupError):  # It has ended by itself.
+                ending.append(os.pidfd_open(pid))
+                handles.callback(os.close, ending[-1])
+                signal.pidfd_send_signal(ending[-1], signal.SIGKILL)
+        for handle in ending:
+            select.select([handle], [], [])
+    process.wait()
 
 
 def _initialise(directory: Path, database: Path) -> None:
