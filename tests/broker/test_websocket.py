@@ -20,7 +20,7 @@ from appliance.contract.limits import PAYLOAD_MAX
 from tests.broker import wire
 from tests.broker.running import ROOT, Ours
 from tests.broker.websocket import Frames, WebSocketClient
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 
 @pytest.fixture
@@ -235,6 +235,78 @@ def test_who_pings_and_takes_no_answer_is_cut_off(certificate: Certificate, clie
         with pytest.raises(ConnectionError):
             stranger.frames.beneath.sendall(flood * 20)
         assert device.answers()
+
+
+@pytest.mark.parametrize("opcode", [Opcode.PING, Opcode.PONG, Opcode.BINARY])
+def test_a_stranger_does_not_fill_its_time_with_frames_that_say_nothing(
+    certificate: Certificate, client: ssl.SSLContext, opcode: Opcode
+) -> None:
+    with (
+        closing(Ours(tls=certificate.context, is_websocket=True, connect_s=60)) as broker,
+        WebSocketClient(broker.address, client) as stranger,
+    ):
+        idle = Frame(opcode, b"").serialize(mask=True)
+        stranger.frames.protocol.writes.extend([idle] * (Limits().idle_frames_max + 1))
+        stranger.frames.flush()
+        assert stranger.is_closed()
+        assert stranger.frames.protocol.close_rcvd is not None
+        assert stranger.frames.protocol.close_rcvd.code == CloseCode.POLICY_VIOLATION
+
+
+def test_a_device_that_sends_thousands_of_frames_is_heard_in_many_turns_of_the_event_loop() -> None:
+    """And what was said before a goodbye is heard before it."""
+    heard_in: list[int] = []
+    turns = 0
+
+    class Inside(asyncio.StreamReaderProtocol):
+        heard_bytes = 0
+
+        def data_received(self, data: bytes) -> None:
+            heard_in.append(turns)
+            self.heard_bytes += len(data)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost.set_result(self.heard_bytes)
+
+    def count() -> None:
+        nonlocal turns
+        turns += 1
+        if not lost.done():
+            asyncio.get_running_loop().call_soon(count)
+
+    lost: asyncio.Future[int]
+
+    async def go() -> int:
+        nonlocal lost
+        lost = asyncio.get_running_loop().create_future()
+        count()
+        reader = asyncio.StreamReader()
+        websocket = WebSocket(reader, Inside(reader), Limits(turn_s=0.0))
+        websocket.data_received(_REQUEST)
+        websocket.data_received(Frame(Opcode.BINARY, b"x").serialize(mask=True) * 10_000)
+        websocket.connection_lost(None)
+        return await asyncio.wait_for(lost, DEADLINE_S)
+
+    assert asyncio.run(go()) == 10_000
+    assert len(set(heard_in)) > 50
+
+
+def test_what_comes_behind_a_refusal_is_not_read_and_is_no_fault_of_ours(
+    certificate: Certificate, client: ssl.SSLContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        closing(Ours(tls=certificate.context, is_websocket=True, turn_s=0.0)) as broker,
+        WebSocketClient(broker.address, client).log_in() as device,
+        WebSocketClient(broker.address, client) as stranger,
+    ):
+        stranger.frames.protocol.writes.extend([Frame(Opcode.PING, b"").serialize(mask=True)] * 10_000)
+        with suppress(ConnectionError):
+            stranger.frames.flush()
+            while stranger.frames.beneath.recv(4096):
+                pass
+        wait_until(lambda: len(broker.broker._broker._connections) == 1)
+        assert device.answers()
+    assert "Exception" not in caplog.text
 
 
 def test_a_refused_log_in_is_told_and_closed_as_a_websocket(broker: Ours, client: ssl.SSLContext) -> None:
