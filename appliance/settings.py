@@ -292,7 +292,7 @@ class _Credentials(NestedSecretsSettingsSource):
 
     @classmethod
     def load_secrets(cls, path: Path) -> dict[str, str]:
-        return {name: (path / name).read_text(encoding="utf-8").strip() for name in _credentials()}
+        return {name: _text(path / name) for name in _credentials()}
 
 
 def _secrets(model: type[BaseModel], *above: str) -> Iterator[tuple[str, ...]]:
@@ -403,6 +403,16 @@ def _credentials() -> list[str]:
     if directory is None or not directory.is_dir():
         return []
     return [path.name for path in directory.iterdir() if path.name.upper().startswith(PREFIX)]
+
+
+def _text(credential: Path) -> str:
+    try:
+        return credential.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        # Not the error's text, in which a byte of the secret stands.
+        raise WrongSettings(f"{credential} is no UTF-8 text: write it as such") from None
+    except OSError as error:
+        raise WrongSettings(f"{credential} cannot be read ({error.strerror}): put a file there") from error
 
 
 def _identity(descriptor: int) -> str:

@@ -53,6 +53,17 @@ def test_a_credential_that_is_no_setting_is_named(credentials: Path) -> None:
     assert "sesame" not in str(caught.value)
 
 
+def test_a_credential_that_cannot_be_read_is_named_and_not_shown(credentials: Path) -> None:
+    (credentials / "stock_password").write_bytes(b"sesam\xe9")
+    with pytest.raises(WrongSettings, match="stock_password is no UTF-8 text") as caught:
+        load_settings()
+    assert "sesam" not in str(caught.value)
+    (credentials / "stock_password").unlink()
+    (credentials / "stock_password").mkdir()
+    with pytest.raises(WrongSettings, match="stock_password cannot be read"):
+        load_settings()
+
+
 def test_a_directory_of_credentials_that_is_gone_is_none(credentials: Path) -> None:
     credentials.rmdir()
     assert load_settings().password is None

@@ -30,7 +30,11 @@ def change(config: Config = None) -> None:
     if sys.stdin.isatty():
         password = str(typer.prompt("The shop's new password", hide_input=True, confirmation_prompt="Once more"))
     else:
-        password = sys.stdin.readline().rstrip("\r\n")
+        # Not as text: how Python reads that depends on the locale, and a till sends UTF-8 in any.
+        try:
+            password = sys.stdin.buffer.readline().decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise Failure("the password is no UTF-8 text: nothing was changed") from None
     if not password.strip():
         raise Failure("the password is empty: nothing was changed")
     if len(password.encode()) > _BYTES_MAX:
