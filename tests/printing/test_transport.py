@@ -26,6 +26,7 @@ from appliance.printing.transport.address import (
 from appliance.printing.transport.file import check_file
 from appliance.printing.transport.opening import open_transport
 from appliance.printing.transport.port import CannotOpen, Lost, Transport
+from appliance.printing.transport.serial import SerialStream
 from appliance.printing.transport.stream import Stream
 from appliance.printing.transport.terminal import TerminalWriter
 from appliance.printing.transport.usb import UsbStream, find_node
@@ -176,11 +177,13 @@ def test_a_printer_that_goes_away_is_noticed_by_reading_and_by_writing(end: PtyE
     transport.close()
 
 
-def test_what_was_not_taken_is_dropped_when_the_transport_is_closed(end: PtyEnd | TcpEnd) -> None:
+def test_what_was_not_taken_is_dropped_when_the_transport_is_closed(
+    end: PtyEnd | TcpEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
     transport = opened(end.address)
-    written = 0
-    while taken := transport.write(b"x" * 65536):
-        written += taken
+    written = _filled(transport)
+    if isinstance(end, PtyEnd):  # The kernel says of a pty that nothing is left, whatever there is.
+        monkeypatch.setattr(SerialStream, "unsent", lambda _: 1)
     transport.close()
     heard = bytearray()
 
@@ -196,6 +199,14 @@ def test_what_was_not_taken_is_dropped_when_the_transport_is_closed(end: PtyEnd 
     assert len(heard) < written
 
 
+def _filled(transport: Transport) -> int:
+    """Write until nothing is taken any more; return the bytes that were."""
+    written = 0
+    while taken := transport.write(b"x" * 65536):
+        written += taken
+    return written
+
+
 # --- serial ----------------------------------------------------------------------------------------------------------
 
 
@@ -206,6 +217,21 @@ def test_nobody_else_gets_a_serial_line_that_is_in_use(tmp_path: Path) -> None:
         opened(end.address)
     transport.close()
     opened(end.address).close()
+    end.leave()
+
+
+def test_what_has_left_is_not_taken_back_when_a_serial_line_is_closed(tmp_path: Path) -> None:
+    end = PtyEnd(tmp_path)
+    transport = opened(end.address)
+    written = _filled(transport)
+    transport.close()
+    heard = bytearray()
+
+    def is_all_there() -> bool:
+        heard.extend(end.hear())
+        return len(heard) == written
+
+    wait_until(is_all_there)
     end.leave()
 
 

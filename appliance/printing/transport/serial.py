@@ -10,7 +10,7 @@ from contextlib import suppress
 import serial
 
 from appliance.printing.transport.address import SerialLine
-from appliance.printing.transport.port import CannotOpen
+from appliance.printing.transport.port import CannotOpen, Lost
 from appliance.printing.transport.stream import Stream, said
 
 
@@ -35,7 +35,9 @@ class SerialStream(Stream):
         super().__init__(self._line.fileno())
 
     def close(self) -> None:
-        # What the printer did not take is dropped: the kernel would hold up the closing for 30 s to get it out.
-        with suppress(termios.error):
-            termios.tcflush(self._fd, termios.TCOFLUSH)
+        # What the printer did not take is dropped: the kernel would hold up the closing for 30 s to get it out. With
+        # nothing left there is nothing to drop but what an adapter, or a pty, holds of a job that was called sent.
+        with suppress(termios.error, Lost):
+            if self.unsent() > 0:
+                termios.tcflush(self._fd, termios.TCOFLUSH)
         self._line.close()
