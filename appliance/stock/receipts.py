@@ -5,8 +5,9 @@
      └───paid────▶ paid ◀──paid (from any state)
 
 Where a receipt ends does not depend on the order in which its operations arrive: among opens the highest
-`(edit, device)` wins, `paid` wins over everything, `cancelled` over `open`. What contradicts itself (paid after
-cancelled or expired, cancelled after paid, paid twice for different goods) is recorded, and a person is told.
+`(edit, device)` wins and of two alike, which only clones send, the later one; `paid` wins over everything, `cancelled`
+over `open`. What contradicts itself (paid after cancelled or expired, cancelled after paid, paid twice for different
+goods) is recorded, and a person is told.
 """
 
 import hashlib
@@ -86,7 +87,9 @@ def goods(lines: tuple[Line, ...]) -> dict[str, int]:
 
 
 def _open(receipt: Receipt, device: str, shop_ms: int, known: ReceiptState) -> Settled:
-    if known.state in (Status.PAID, Status.CANCELLED) or (receipt.edit, device) < (known.edit, known.device):
+    if known.state in (Status.PAID, Status.CANCELLED):
+        return Settled()
+    if (receipt.edit, device, shop_ms) < (known.edit, known.device, known.opened_ms):
         return Settled()
     # What will come back to the shelf reserves nothing.
     reserved = goods(receipt.lines) if receipt.kind is ReceiptKind.SALE else {}

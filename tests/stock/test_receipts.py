@@ -93,6 +93,14 @@ def test_among_opens_the_highest_edit_and_then_the_highest_device_wins(words: tu
     assert _ends(same_edit).reserved() == 4_000
 
 
+@pytest.mark.parametrize("stamps", list(permutations([(1_000, 100_000), (4_000, 103_000), (2_000, 102_000)])))
+def test_among_the_alike_opens_of_two_clones_the_later_one_wins(stamps: tuple[tuple[int, int], ...]) -> None:
+    memory = Memory()
+    for qty_milli, shop_ms in stamps:
+        _take(memory, "A1", _receipt(Status.OPEN, qty_milli), shop_ms)
+    assert memory.reserved() == 4_000
+
+
 def test_an_edit_replaces_all_that_was_reserved() -> None:
     memory = _ends((OPEN_1,))
     other = Receipt("r-1", SALE, Status.OPEN, (Line("B", 500), Line("B", 250)), edit=2)
