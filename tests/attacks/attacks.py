@@ -11,9 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
+from websockets.frames import Frame, Opcode
+
 from tests.attacks.scene import DEVICE, SKU, Target
 from tests.broker.rubbish import sentence
 from tests.broker.running import ROOT
+from tests.broker.websocket import WebSocketClient
 from tests.broker.wire import (
     CONNACK,
     PING,
@@ -38,6 +41,9 @@ _PACKETS = 5
 
 _HANDSHAKES = 300
 """At once, and half of what the box waits for at once."""
+
+_FRAMES = 1000
+"""More than a stranger may send before its log-in."""
 
 _READERS = 200
 """Slow ones: together they could hold more than all connections may."""
@@ -149,9 +155,7 @@ def silent_sockets(target: Target, count: int) -> None:
 def handshakes(target: Target, count: int) -> None:
     """Begin the handshake of TLS and say no more; a till that comes by TLS meanwhile is let in."""
     hello = ssl.MemoryBIO()
-    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    trusting.check_hostname = False
-    trusting.verify_mode = ssl.CERT_NONE  # Whose certificate it is does not matter here.
+    trusting = _trusting()
     with suppress(ssl.SSLWantReadError):
         trusting.wrap_bio(ssl.MemoryBIO(), hello).do_handshake()
     said = hello.read()
@@ -161,6 +165,27 @@ def handshakes(target: Target, count: int) -> None:
                 sockets.enter_context(Client(target.tls_address)).send(said)
             with Client(target.tls_address, source="127.0.0.2", tls=trusting) as till:
                 assert till.log_in(user="B1", client_id="B1", password=target.password).answers()
+
+
+def idle_frames(target: Target, count: int) -> None:
+    """Send frames of a WebSocket that say nothing, never log in, and come again when cut off."""
+    trusting = _trusting()
+    idle = Frame(Opcode.PING, b"").serialize(mask=True)
+    flood = idle * _FRAMES
+    for _ in range(count // _FRAMES):
+        with WebSocketClient(target.websocket_address, trusting) as stranger:
+            with suppress(ConnectionError):  # It may be closed before all is said.
+                stranger.frames.beneath.sendall(flood)
+            assert stranger.is_closed()
+    with WebSocketClient(target.websocket_address, trusting) as till:
+        assert till.log_in(user="B1", client_id="B1", password=target.password).answers()
+
+
+def _trusting() -> ssl.SSLContext:
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname = False
+    trusting.verify_mode = ssl.CERT_NONE  # Whose certificate it is does not matter here.
+    return trusting
 
 
 def guesses_from_everywhere(target: Target, count: int) -> None:
@@ -299,6 +324,7 @@ ATTACKS = (
     Attack("failed log-ins", failed_log_ins, 1000, 200),
     Attack("silent sockets", silent_sockets, 300, 300),
     Attack("handshakes by TLS that are begun and left", handshakes, 3000, 300),
+    Attack("frames of a WebSocket that say nothing", idle_frames, 500_000, 5000),
     Attack("addresses that guess at once", guesses_from_everywhere, 250, 40),
     Attack("pings as fast as they are answered", pings, 1_000_000, 20_000),
     Attack("connections with 64 filters each", filters, 400, 40),

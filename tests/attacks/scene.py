@@ -7,14 +7,16 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from appliance.control import ask
 from scripts.benchmark.load.mqtt import Broker, Till
 from scripts.benchmark.load.tills import RECEIVED
 from scripts.processes import another_process, free_port, run_of
+from tests.access.authority import Authority
 from tests.box import PASSWORD, Box
 
 SKU = "sold-by-the-till"
@@ -33,6 +35,7 @@ class Target:
 
     port: int
     tls_port: int
+    websocket_port: int
     password: str
 
     @property
@@ -42,6 +45,10 @@ class Target:
     @property
     def tls_address(self) -> tuple[str, int]:
         return ("127.0.0.1", self.tls_port)
+
+    @property
+    def websocket_address(self) -> tuple[str, int]:
+        return ("127.0.0.1", self.websocket_port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +82,17 @@ class Report:
 
 
 class Scene:
-    def __init__(self, box: Box, tls_port: int) -> None:
+    def __init__(self, box: Box, tls_port: int, websocket_port: int) -> None:
         assert box.process is not None
         self.box = box
-        self._tls_port = tls_port
+        self._ports = tls_port, websocket_port
         self._process = Path("/proc") / str(box.process.pid)
         self._till = Till(Broker(box.port, PASSWORD, run_of(box.directory) or ""), DEVICE)
         self._sell(RECEIVED, "receive")
 
     @property
     def target(self) -> Target:
-        return Target(self.box.port, self._tls_port, PASSWORD)
+        return Target(self.box.port, *self._ports, PASSWORD)
 
     def gauge(self) -> Gauge:
         resident_kib = int((self._process / "status").read_text().split("VmRSS:")[1].split()[0])
@@ -151,13 +158,17 @@ class Scene:
 @contextmanager
 def scene(directory: Path) -> Iterator[Scene]:
     """A box with its ledger in a directory to be made, and a till that is about to sell."""
-    tls_port = free_port()
-    with Box(directory, STOCK_BROKER__TLS_PORT=str(tls_port)) as box:
-        made = Scene(box, tls_port)
-        try:
+    ports = free_port(), free_port()
+    with TemporaryDirectory() as folder:
+        certificate, key = Authority().issue(Path(folder), "127.0.0.1")
+        listening = {
+            "STOCK_BROKER__TLS_PORT": str(ports[0]),
+            "STOCK_BROKER__WEBSOCKET_PORT": str(ports[1]),
+            "STOCK_BROKER__CERTIFICATE": str(certificate),
+            "STOCK_BROKER__KEY": str(key),
+        }
+        with Box(directory, **listening) as box, closing(Scene(box, *ports)) as made:
             yield made
-        finally:
-            made.close()
 
 
 def _calm(seconds: float) -> Callable[[], bool]:
