@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 
 from tests.attacks.scene import DEVICE, SKU, Target
 from tests.broker.rubbish import sentence
@@ -174,9 +174,11 @@ def idle_frames(target: Target, count: int) -> None:
     flood = idle * _FRAMES
     for _ in range(count // _FRAMES):
         with WebSocketClient(target.websocket_address, trusting) as stranger:
-            with suppress(ConnectionError):  # It may be closed before all is said.
-                stranger.frames.beneath.sendall(flood)
+            stranger.frames.beneath.sendall(flood)
             assert stranger.is_closed()
+            farewell = stranger.frames.protocol.close_rcvd
+            assert farewell is not None  # and not only when its time to log in is over
+            assert farewell.code == CloseCode.POLICY_VIOLATION
     with WebSocketClient(target.websocket_address, trusting) as till:
         assert till.log_in(user="B1", client_id="B1", password=target.password).answers()
 
