@@ -95,6 +95,7 @@ class _Reply:
     """What a device is to hear of one epoch when the turn is committed."""
 
     committed: int = 0
+    resent: int = 0
     gap: bool = False
     refused: list[Refusal] = field(default_factory=list)
     is_handshake: bool = False
@@ -139,6 +140,8 @@ class Coordinator:
         """Set when there is something for `turn`. Whoever waits clears it, and only then calls."""
         self.has_jobs = {printer: Event() for printer in printing.printers}
         """For each printer: its queue has got something new."""
+        self.resent = 0
+        """Operations of this run that had come before, and changed nothing."""
         if store.is_gap_unknown and not clock.is_synchronised():
             self.notice(alerts.clock())
 
@@ -330,6 +333,8 @@ class Coordinator:
                     reply.committed += 1
                     if self._hand.is_careful and n + 1 < len(message.operations):
                         return False  # Taken again, what is committed of it by then counts as sent again.
+                case Place.RESENT:
+                    reply.resent += 1
                 case Place.GAP:
                     reply.gap = True
                     return True
@@ -453,6 +458,7 @@ class Coordinator:
 
     def _reply(self, device: str, epoch: str | None, reply: _Reply) -> None:
         """Send a device its ack. Retained is that of the epoch which committed last, as the ledger has it."""
+        self.resent += reply.resent
         if epoch is not None:
             ack = self._store.ack(device, epoch)
             topic = self._topics.device(device, "ack")

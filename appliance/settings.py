@@ -242,6 +242,7 @@ class Settings(BaseSettings):
     password: SecretStr | None = Field(default=None, description="the password that the shop's tills log in with")
     data_dir: Path = Field(default=Path("/var/lib/stock-coordinator"), description="the ledger's directory")
     broker: BrokerSettings = BrokerSettings()
+    metrics_port: PortOrNone = Field(default=0, description="a TCP port, 1 to 65535, or 0 for no metrics")
     devices: DevicesSettings = DevicesSettings()
     stock: StockSettings = StockSettings()
     precheck: PreCheckSettings = PreCheckSettings()

@@ -46,6 +46,7 @@ USERS_OF: dict[str, set[str]] = {
     "escpos": {"printing"},
     "openpyxl": {"catalogue"},
     "paho": {"broker.external", "till"},
+    "prometheus_client": {"app.metrics"},
     "pydantic_settings": {"settings"},
     "serial": {"printing"},
     "sqlite3": set(),

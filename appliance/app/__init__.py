@@ -7,6 +7,7 @@
     first slip   of a new box, until somebody can come in
     backups      has the ledger copied to a second medium
     control      commands on the Unix socket
+    metrics      answers Prometheus, where it is wanted
 
 A part that fails by our own fault ends the process with an error, and systemd starts it anew: what was acknowledged is
 on the disk, and what was not comes again. What it died of twice in a row is set aside. The disk's faults are retried,
@@ -21,7 +22,7 @@ import signal
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from appliance import __version__
 from appliance.app.backups import Backups, Command
@@ -31,6 +32,7 @@ from appliance.app.crashes import ANSWERS_PART, TURNS_PART, Crashes
 from appliance.app.devices import Devices, refusals
 from appliance.app.entrance import open_entrance
 from appliance.app.first_slip import FirstSlip
+from appliance.app.overview import Running
 from appliance.app.ownership import own
 from appliance.app.printers import Printer, print_rules
 from appliance.app.refusal import CannotStart
@@ -53,6 +55,9 @@ from appliance.ledger.reader import Reader
 from appliance.ledger.writer import Moment, Writer
 from appliance.printing.learned import WrongFile
 from appliance.settings import Mode, PrinterSettings, ServiceManager, Settings
+
+if TYPE_CHECKING:
+    from appliance.app.metrics import Metrics
 
 __all__ = ["CannotStart", "Started", "serve"]
 
@@ -95,7 +100,9 @@ async def serve(
         loop.set_exception_handler(supervisor.die_in_loop)
         began_ms = boottime_ms()
         in_force = _printers(settings)
-        writer = Writer(directory, shop=settings.shop, new_ledger=str(uuid.uuid4()))
+        metrics = _metrics(settings)
+        make_writer = Writer if metrics is None else metrics.writer
+        writer = make_writer(directory, shop=settings.shop, new_ledger=str(uuid.uuid4()))
         parts.callback(writer.close)
         run = secrets.token_hex(_RUN_BYTES)
         clock = ShopClock(writer.begin_run(run, Moment(boot_id(), began_ms, synchronised_wall_ms())), began_ms)
@@ -116,13 +123,16 @@ async def serve(
         def rewrite(retained: set[str]) -> None:
             turns.rewrite(retained)
 
+        take_in = take if metrics is None else metrics.timed(take)
         # Of the two that know it one asks: our own broker, or the coordinator that rewrites another one's topics.
         projection = Projection(topics, read(), lambda: coordinator.standing_alerts())
         broker: Embedded | External
         if settings.broker.mode is Mode.EMBEDDED:
-            broker = Embedded(settings, open_entrance(settings, may_show_password=may_show_password), projection, take)
+            broker = Embedded(
+                settings, open_entrance(settings, may_show_password=may_show_password), projection, take_in
+            )
         else:
-            broker = External(settings, topics, speaker, take_over, take, rewrite)
+            broker = External(settings, topics, speaker, take_over, take_in, rewrite)
         coordinator = Coordinator(
             topics=topics,
             speaker=speaker,
@@ -139,7 +149,8 @@ async def serve(
         answers = Answerer(coordinator.questions)
         printers = [Printer(name, printer, settings, coordinator, read(), clock) for name, printer in in_force.items()]
         backups = _backups(settings, command, coordinator, read, clock)
-        commands = handlers(read(), settings, run, coordinator, clock, printers, backups, roster)
+        running = Running(settings, run, clock, clock.shop_ms(), coordinator, roster, next(iter(backups), None))
+        commands = handlers(read(), running, printers)
         first_slips: list[FirstSlip] = []
         if isinstance(broker, Embedded):
             entrance, slips = broker.entrance, Slips(settings, broker.entrance.certificate)
@@ -167,6 +178,8 @@ async def serve(
         if settings.broker.mode is Mode.EMBEDDED:
             coordinator.say_online()  # To an external broker the rewrite says it, on every connection.
         broker.serving.add_done_callback(opened)
+        if metrics is not None:
+            metrics.watch(running, broker, read())
         # What was loaded so far lives as long as the process. Looking through it was half of a full garbage collection,
         # the longest time for which the event loop stands still when 500 tills come at once.
         gc.freeze()
@@ -177,6 +190,8 @@ async def serve(
         log.info("stopping")
         watchdog.stopping()
         feeding.cancel()
+        if metrics is not None:
+            await asyncio.to_thread(metrics.close)
         broker.pause()
         for one in backups:
             one.stop()
@@ -208,6 +223,15 @@ async def _tick_until(stopping: asyncio.Event, ended: asyncio.Future[None], coor
         coordinator.look_at_printers()
         await asyncio.wait([stopped, ended], timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
+
+
+def _metrics(settings: Settings) -> "Metrics | None":
+    """Return what serves the metrics, where somebody wants them."""
+    if not settings.metrics_port:
+        return None
+    from appliance.app.metrics import Metrics  # Imported here: most boxes have no use for it.
+
+    return Metrics(settings.metrics_port)
 
 
 def _backups(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from appliance.app.entrance import Entrance
-from appliance.broker.embedded import EmbeddedBroker, Listener
+from appliance.broker.embedded import EmbeddedBroker, Listener, Traffic
 from appliance.broker.external import ExternalBroker
 from appliance.contract import messages
 from appliance.contract.delivery import Delivery
@@ -68,6 +68,13 @@ class Embedded:
             self._settings.devices.tokens_only,
         )
 
+    def traffic(self) -> Traffic | None:
+        return self._broker.traffic()
+
+    @property
+    def is_connected(self) -> bool:
+        return True
+
     async def start(self) -> asyncio.Future[None]:
         """Listen; that is `serving` already. Returns what would be done if the broker ended by itself: it doesn't."""
         await self._broker.start()
@@ -107,6 +114,14 @@ class External:
         )
         self.publish = self._link.publish
         self.pause = self._link.pause
+
+    def traffic(self) -> Traffic | None:
+        """Nothing: who comes in there, and who does not, that broker knows."""
+        return None
+
+    @property
+    def is_connected(self) -> bool:
+        return self._link.is_connected
 
     async def start(self) -> asyncio.Future[None]:
         """Connect, and stay connected; `serving` when the broker lets it and nobody else is alive there.

@@ -4,19 +4,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from appliance.app import overview
-from appliance.app.backups import Backups
 from appliance.app.orders import NotCommitted, Put, Verdict, all_committed, within
+from appliance.app.overview import Running
 from appliance.app.printers import Printer
-from appliance.app.roster import Roster
-from appliance.clock import ShopClock
 from appliance.contract.limits import SEQ_MAX
 from appliance.contract.paper import Cancel, PaperChange, Retry, SamplePage, printer_row
 from appliance.control import ControlError, Rows
 from appliance.coordinator import Coordinator
 from appliance.ledger import report
 from appliance.ledger.reader import Reader
-from appliance.settings import Settings
 
 HOLD_S = 10
 """How long a command waits for a printer to end its sheet: the longest prints in 4 s."""
@@ -31,30 +27,14 @@ ORDER_S = 20
 
 
 def handlers(
-    reader: Reader,
-    settings: Settings,
-    run: str,
-    coordinator: Coordinator,
-    clock: ShopClock,
-    print_threads: Sequence[Printer],
-    backups: Sequence[Backups],
-    roster: Roster,
+    reader: Reader, running: Running, print_threads: Sequence[Printer]
 ) -> dict[str, Callable[[dict[str, Any]], Rows]]:
     """What the control socket answers; it asks from one thread."""
     threads = {printer.name: printer for printer in print_threads}
-    began_ms = clock.shop_ms()
+    run, clock, coordinator = running.run, running.clock, running.coordinator
 
     def status(_: dict[str, Any]) -> Rows:
-        yield overview.running(
-            reader,
-            settings,
-            run,
-            clock,
-            (clock.shop_ms() - began_ms) // 1000,
-            roster.heard(),
-            coordinator.standing_alerts(),
-            next(iter(backups), None),
-        )
+        yield running.row(reader)
 
     def acknowledge(request: dict[str, Any]) -> Rows:
         for row in report.alerts(reader):

@@ -398,6 +398,13 @@ class JobReader:
         )
         return ((row[0], _read(row[1:])) for row in rows)
 
+    def counts(self) -> list[tuple[str, JobState, int]]:
+        """Return how many jobs each printer has in each state."""
+        found = self._sql(
+            "SELECT printer, state, count(*) FROM print_job GROUP BY state, printer ORDER BY printer, state"
+        )
+        return [(printer, JobState(state), count) for printer, state, count in found]
+
     def printers(self, now_ms: int) -> list[Printer]:
         """Return the printers of this run, with their queues as they stand at shop time `now_ms`."""
         rows = self._sql(

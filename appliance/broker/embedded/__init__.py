@@ -15,5 +15,6 @@ from appliance.broker.embedded.descriptors import TooFewDescriptors
 from appliance.broker.embedded.limits import Limits
 from appliance.broker.embedded.listeners import CannotListen, Listener
 from appliance.broker.embedded.server import EmbeddedBroker, WrongVersion
+from appliance.broker.embedded.traffic import Traffic
 
-__all__ = ["CannotListen", "EmbeddedBroker", "Limits", "Listener", "TooFewDescriptors", "WrongVersion"]
+__all__ = ["CannotListen", "EmbeddedBroker", "Limits", "Listener", "TooFewDescriptors", "Traffic", "WrongVersion"]

@@ -50,6 +50,10 @@ class Guard:
             return self._tries.is_blocked((address, device, client_id))
         return self._tries.is_blocked((address, device)) or self._guesses.is_blocked(address)
 
+    def throttled(self) -> tuple[int, int]:
+        """Return how many devices, and how many addresses, have to wait before a password of theirs is looked at."""
+        return self._tries.blocked_count(), self._guesses.blocked_count()
+
     def succeeded(self, address: str, device: str, client_id: str | None) -> None:
         """Remember who came in from where. Failures are not wiped: a guesser may own one good password."""
         if client_id is not None:

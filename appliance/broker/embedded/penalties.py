@@ -57,6 +57,11 @@ class Penalties(Generic[Who]):
         record = self._records.get(who)
         return record is not None and self._now() < record.blocked_until_s
 
+    def blocked_count(self) -> int:
+        """Return how many have to wait now."""
+        now = self._now()
+        return sum(now < record.blocked_until_s for record in self._records.values())
+
     def count(self, who: Who) -> None:
         """Count a failure."""
         now, record = self._now(), self._records.get(who)

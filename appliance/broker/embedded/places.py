@@ -21,6 +21,11 @@ class Places(Generic[Who]):
         self._inside = _Room[Who]()
         self._of_devices = _Room[Who]()
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many are inside, and how many have not proved to be a device."""
+        return len(self._inside), len(self._strangers)
+
     def knock(self, who: Who, address: str) -> Who | None:
         """Note a stranger's connection. Returns the one that has to go for it, if any."""
         self._strangers.add(who, address)

@@ -1,6 +1,7 @@
 """A table that forgets: it holds so many entries, and what was put longest ago goes first."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
@@ -16,6 +17,9 @@ class Remembered(Generic[Key, Value]):
 
     def get(self, key: Key) -> Value | None:
         return self._entries.get(key)
+
+    def values(self) -> Iterable[Value]:
+        return self._entries.values()
 
     def put(self, key: Key, value: Value) -> None:
         self._entries[key] = value

@@ -9,6 +9,7 @@ import importlib.metadata
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import partial
 
@@ -17,6 +18,7 @@ from appliance.broker.embedded.doorway import Doorway
 from appliance.broker.embedded.limits import Limits
 from appliance.broker.embedded.listeners import Listener, bind
 from appliance.broker.embedded.shop_broker import ShopBroker
+from appliance.broker.embedded.traffic import Traffic
 from appliance.broker.ports import Authenticator, RetainedSource
 from appliance.contract.delivery import Delivery
 from appliance.contract.topics import Topics
@@ -25,6 +27,9 @@ _log = logging.getLogger(__name__)
 
 _AMQTT = "0.12.1"
 """The only version whose internals are known to fit; the README says which they are."""
+
+TRAFFIC_S = 5.0
+"""How long the event loop may let whoever watches wait; it stood still for 0.6 s at worst."""
 
 
 class WrongVersion(Exception):
@@ -120,6 +125,12 @@ class EmbeddedBroker:
     def disconnect(self, device: str) -> None:
         """Close every connection of a device. Thread-safe."""
         self._doorway.post(partial(self._broker.close_all, "it was cut off", device))
+
+    def traffic(self) -> Traffic:
+        """Return how it goes at the door. Thread-safe; waits for the event loop, and raises TimeoutError without it."""
+        found: Future[Traffic] = Future()
+        self._doorway.post(lambda: found.set_result(self._broker.traffic()))
+        return found.result(TRAFFIC_S)
 
     def _announce(self, topic: str, payload: bytes, retain: bool) -> None:
         with self._lock:

@@ -33,6 +33,7 @@ from appliance.broker.embedded.protocol import DeviceHandler
 from appliance.broker.embedded.publication import Publication
 from appliance.broker.embedded.repeats import Repeats
 from appliance.broker.embedded.session import DeviceSession
+from appliance.broker.embedded.traffic import REFUSALS, Traffic
 from appliance.broker.ports import Authenticator, RetainedSource
 from appliance.contract.delivery import Channel, Delivery
 from appliance.contract.topics import Topics
@@ -74,8 +75,10 @@ class ShopBroker(Broker):
         self.feeder = Feeder(retained, self._retained_matching, limits)
         self._sockets = {f"{listener.kind}-{number}": (listener, at) for number, (listener, at) in enumerate(sockets)}
         self._places: Places[asyncio.StreamWriter] = Places(limits)
-        self._login = Login(topics, authenticator, Guard(limits, self._loop.time), limits)
+        self._guard = Guard(limits, self._loop.time)
+        self._login = Login(topics, authenticator, self._guard, limits)
         self._repeats = Repeats(_log, limits.repeat_s)
+        self._refused = dict.fromkeys(REFUSALS, 0)
         self._connections: set[asyncio.Task[None]] = set()
         self._newcomers: set[asyncio.Task[None]] = set()  # Those of the connections that have not logged in.
         self._routes: dict[str, list[tuple[DeviceSession, int]]] = {}
@@ -118,6 +121,9 @@ class ShopBroker(Broker):
         """Whether a retained topic is kept in memory here, and not answered by the ledger."""
         levels = topic.removeprefix(self.topics.root).split("/")
         return levels[0] not in ("balance", "item", "alert") and (levels[0] != "device" or levels[-1] != "ack")
+
+    def traffic(self) -> Traffic:
+        return Traffic(*self._places.counts, *self._guard.throttled(), dict(self._refused))
 
     def close_all(self, reason: str, device: str | None = None) -> None:
         """Close every connection, or those of one device."""
@@ -179,7 +185,9 @@ class ShopBroker(Broker):
         self._newcomers.add(connection)
         if (stranger := self._places.knock(writer, address)) is not None:
             stranger.transport.abort()
-            self._refuse(address, "too many connections have not logged in, and the longest of them was closed")
+            self._refuse(
+                "crowded", address, "too many connections have not logged in, and the longest of them was closed"
+            )
         try:
             listener, _ = self._sockets[listener_name]
             handler = await self._admit(listener, reader, writer, address)
@@ -218,13 +226,13 @@ class ShopBroker(Broker):
                 raise Refused(SERVER_UNAVAILABLE, "there are too many connections")
         except Refused as refused:
             writer.write(ConnackPacket.build(0, refused.code).to_bytes())
-            self._refuse(address, str(refused))
+            self._refuse(REFUSALS[refused.code - 1], address, str(refused))
         except Malformed as error:
-            self._refuse(address, f"malformed: {error}")
+            self._refuse("malformed", address, f"malformed: {error}")
         except TimeoutError:
-            self._refuse(address, f"no CONNECT within {self.limits.connect_s} s")
+            self._refuse("late", address, f"no CONNECT within {self.limits.connect_s} s")
         except ssl.SSLError as error:
-            self._refuse(address, f"TLS: {error.reason}")
+            self._refuse("tls", address, f"TLS: {error.reason}")
         except OSError:
             pass  # It went away before it was anybody: there is nothing to tell, and nobody.
         else:
@@ -237,7 +245,9 @@ class ShopBroker(Broker):
                 writer.close()
         return handler
 
-    def _refuse(self, address: str, reason: str) -> None:
+    def _refuse(self, kind: str, address: str, reason: str) -> None:
+        """kind: one of REFUSALS."""
+        self._refused[kind] += 1
         self._repeats.write(logging.WARNING, "connection-refused", f"address={address}", f"reason={reason!r}")
 
     def _open(

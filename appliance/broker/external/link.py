@@ -116,6 +116,11 @@ class ExternalBroker:
             connection.disconnect()
         wait([self._life])
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether it can speak to the broker now."""
+        return self._speaking is not None
+
     def publish(self, topic: str, payload: bytes, retain: bool) -> None:
         """Send a message to whoever listens. Thread-safe, and never blocks but in a rewrite, as below.
 
