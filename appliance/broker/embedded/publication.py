@@ -6,8 +6,7 @@ QoS 1 they differ in the two bytes of the packet identifier.
 
 from functools import cached_property
 
-from amqtt.mqtt.publish import PublishPacket
-
+_PUBLISH, _QOS_1 = 0x30, 0x02
 _RETAIN, _DUP = 0x01, 0x08
 
 
@@ -22,18 +21,33 @@ class Publication:
     @cached_property
     def at_most_once(self) -> bytes:
         """The packet for QoS 0."""
-        return PublishPacket.build(self.topic, self.payload, None, False, 0, False).to_bytes()
+        return self._head(_PUBLISH, len(self.payload)) + self.payload
 
     def at_least_once(self, packet_id: int, *, dup: bool = False) -> bytes:
         """The packet for QoS 1."""
-        head, tail = self._around_packet_id
-        return b"".join((with_flags(head, dup=dup) if dup else head, packet_id.to_bytes(2), tail))
+        packet = b"".join((self._head_of_qos_1, packet_id.to_bytes(2), self.payload))
+        return with_flags(packet, dup=dup) if dup else packet
 
     @cached_property
-    def _around_packet_id(self) -> tuple[bytes, bytes]:
-        packet = PublishPacket.build(self.topic, self.payload, 0, False, 1, False).to_bytes()
-        at = len(packet) - len(self.payload) - 2
-        return packet[:at], packet[at + 2 :]
+    def _head_of_qos_1(self) -> bytes:
+        return self._head(_PUBLISH | _QOS_1, 2 + len(self.payload))
+
+    def _head(self, first: int, behind: int) -> bytes:
+        """Everything through the topic; behind: how many bytes follow it.
+
+        By hand, for there are two or three for every operation: amqtt's encoder took 6 µs for each, which
+        was a seventh of what the event loop did, and this takes 2.
+        """
+        topic = self.topic.encode()
+        head = bytearray((first,))
+        length = 2 + len(topic) + behind
+        while length > 0x7F:
+            head.append(length & 0x7F | 0x80)
+            length >>= 7
+        head.append(length)
+        head += len(topic).to_bytes(2)
+        head += topic
+        return bytes(head)
 
 
 def with_flags(packet: bytes, *, retain: bool = False, dup: bool = False) -> bytes:
