@@ -105,7 +105,7 @@ def internal(device: str, what: str) -> Raised:
         kind="internal",
         subject=device,
         summary=f"The box failed twice at {what} of {device}, and has set it aside: enter in another way what it said, "
-        "and send the box's log to its makers",
+        "count again what was counted since, and send the box's log to its makers",
         facts={"device": device, "reason": what},
     )
 

@@ -77,11 +77,14 @@ def _lasting(payload: bytes) -> dict[str, object]:
 
 
 def _shelf(world: World) -> None:
-    """The ledger has what is on the shelf, but for what is to be counted again and what was lost with a till."""
+    """The ledger has what is on the shelf, but for what is to be counted again and what was lost with a till.
+
+    Or set aside: when another till says it too, and a count lies between the two, the box can know only the later one.
+    """
     present = _applied(world)
     known = {tag for _, tag in world.inspector.present}
     lost = [tag for tag in world.people.made if tag not in known]
-    unsure = world.shelf.skus_of(lost)
+    unsure = world.shelf.skus_of([*lost, *world.box.poison])
     recounts = world.inspector.kept("SELECT json_extract(facts, '$.sku') FROM alert WHERE kind = 'recount'")
     unsure |= {str(sku) for (sku,) in recounts}
     for sku in world.shelf.skus():
