@@ -243,6 +243,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default=Path("/var/lib/stock-coordinator"), description="the ledger's directory")
     broker: BrokerSettings = BrokerSettings()
     metrics_port: PortOrNone = Field(default=0, description="a TCP port, 1 to 65535, or 0 for no metrics")
+    home_assistant: bool = Field(default=False, description="true to show the box's health there, or false")
     devices: DevicesSettings = DevicesSettings()
     stock: StockSettings = StockSettings()
     precheck: PreCheckSettings = PreCheckSettings()

@@ -5,6 +5,7 @@
     answers      devices' queries
     print NAME   the spool of one printer
     first slip   of a new box, until somebody can come in
+    home assistant   hears how the box is, where it is wanted
     backups      has the ledger copied to a second medium
     control      commands on the Unix socket
     metrics      answers Prometheus, where it is wanted
@@ -32,6 +33,7 @@ from appliance.app.crashes import ANSWERS_PART, TURNS_PART, Crashes
 from appliance.app.devices import Devices, refusals
 from appliance.app.entrance import open_entrance
 from appliance.app.first_slip import FirstSlip
+from appliance.app.home_assistant import HomeAssistant
 from appliance.app.overview import Running
 from appliance.app.ownership import own
 from appliance.app.printers import Printer, print_rules
@@ -122,8 +124,11 @@ async def serve(
 
         def rewrite(retained: set[str]) -> None:
             turns.rewrite(retained)
+            for home in homes:
+                home.say_anew()
 
         take_in = take if metrics is None else metrics.timed(take)
+        homes: list[HomeAssistant] = []
         # Of the two that know it one asks: our own broker, or the coordinator that rewrites another one's topics.
         projection = Projection(topics, read(), lambda: coordinator.standing_alerts())
         broker: Embedded | External
@@ -151,6 +156,8 @@ async def serve(
         backups = _backups(settings, command, coordinator, read, clock)
         running = Running(settings, run, clock, clock.shop_ms(), coordinator, roster, next(iter(backups), None))
         commands = handlers(read(), running, printers)
+        if HomeAssistant.is_wanted(settings):
+            homes.append(HomeAssistant(running, broker, read()))
         first_slips: list[FirstSlip] = []
         if isinstance(broker, Embedded):
             entrance, slips = broker.entrance, Slips(settings, broker.entrance.certificate)
@@ -173,6 +180,7 @@ async def serve(
         coordinator.install_printers()
         print_threads = [supervisor.start_part(f"print {printer.name}", printer.run) for printer in printers]
         backup_threads = [supervisor.start_part("backups", one.run) for one in backups]
+        home_threads = [supervisor.start_part("home assistant", home.run) for home in homes]
         print_threads += [supervisor.start_part("first slip", one.run) for one in first_slips]
         control.start()
         if settings.broker.mode is Mode.EMBEDDED:
@@ -195,7 +203,9 @@ async def serve(
         broker.pause()
         for one in backups:
             one.stop()
-        for thread in backup_threads:
+        for home in homes:
+            home.stop()
+        for thread in (*backup_threads, *home_threads):
             await asyncio.to_thread(thread.join)
         for first in first_slips:
             first.stop()

@@ -1,17 +1,22 @@
 """The two ways to have a broker, as the box runs them: its own, and another one's. `serve` treats them alike."""
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from appliance.app.entrance import Entrance
 from appliance.broker.embedded import EmbeddedBroker, Listener, Traffic
 from appliance.broker.external import ExternalBroker
+from appliance.broker.external.beside import Lost, say_beside
+from appliance.broker.external.connection import Broker
 from appliance.contract import messages
 from appliance.contract.delivery import Delivery
 from appliance.contract.topics import Topics
 from appliance.ledger.projection import Projection
 from appliance.settings import BrokerSettings, Mode, Plain, Settings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,19 @@ class Embedded:
     def traffic(self) -> Traffic | None:
         return self._broker.traffic()
 
+    def retain_beside(self, retained: Mapping[str, bytes]) -> bool:
+        """Have topics retained that are none of the shop's; return whether they are."""
+        for topic, payload in retained.items():
+            self._broker.publish(topic, payload, True)
+        return True
+
+    def reaches(self, topics: Iterable[str]) -> bool:
+        """Whether what is cleared on topics is heard by somebody: this broker has nothing to show who comes later."""
+        try:
+            return all(self._broker.is_heard(topic) for topic in topics)
+        except TimeoutError:
+            return False
+
     @property
     def is_connected(self) -> bool:
         return True
@@ -99,13 +117,16 @@ class External:
         broker = settings.broker
         assert broker.user is not None, "the settings were checked"
         assert broker.password is not None, "the settings were checked"
+        password = broker.password.get_secret_value()
+        self._topics = topics
+        self._broker = Broker(broker.host, broker.port, broker.user, password)
         self.started = Started(Mode.EXTERNAL, settings.shop, broker.host, broker.port)
         self._link = ExternalBroker(
             topics=topics,
             host=broker.host,
             port=broker.port,
             user=broker.user,
-            password=broker.password.get_secret_value(),
+            password=password,
             run=speaker.run,
             will=messages.offline(speaker),
             take_over=take_over,
@@ -114,6 +135,20 @@ class External:
         )
         self.publish = self._link.publish
         self.pause = self._link.pause
+
+    def retain_beside(self, retained: Mapping[str, bytes]) -> bool:
+        """Have topics retained that are none of the shop's; return whether they are."""
+        try:
+            say_beside(self._topics, self._broker, retained)
+        except Lost as lost:
+            log.warning("not retained topics=%s reason=%r", ",".join(retained), str(lost))
+            return False
+        return True
+
+    def reaches(self, topics: Iterable[str]) -> bool:
+        """Whether what is cleared on topics is heard by somebody: whoever comes finds nothing there."""
+        del topics
+        return True
 
     def traffic(self) -> Traffic | None:
         """Nothing: who comes in there, and who does not, that broker knows."""

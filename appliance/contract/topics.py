@@ -1,7 +1,7 @@
 """Topic names of the wire contract, built and taken apart in this one place.
 
-A topic is `stock/v1/{shop}/...`. A SKU is any text, so it is percent-encoded where it would break a topic; two SKUs
-never share one topic, and the payload carries the SKU unencoded.
+A topic is `stock/v1/{shop}/...`, but for the two that Home Assistant prescribes. A SKU is any text, so it is
+percent-encoded where it would break a topic; two SKUs never share one topic, and the payload carries the SKU unencoded.
 """
 
 import re
@@ -18,6 +18,9 @@ _NONCHARACTERS = "\ufdd0-\ufdef" + "".join(chr(plane << 16 | 0xFFFE) + chr(plane
 _UNSAFE = re.compile(f"[/+#%\u0000-\u001f\u007f-\u009f{_NONCHARACTERS}]")
 SHOP_DEVICE = "_shop"
 """The coordinator's own device: expiries and corrections by command are operations of it."""
+
+HOME_ASSISTANT = "home-assistant"
+"""The device as which Home Assistant, or the broker that it has, reads how the box is, and nothing of the shop's."""
 
 
 def is_name(text: str) -> bool:
@@ -89,6 +92,10 @@ class Topics:
     def device(self, device: str, leaf: str) -> str:
         """leaf: `state`, `op`, `query` (the device publishes) or `ack`, `answer`, `print` (the coordinator does)."""
         return f"{self.root}device/{device}/{leaf}"
+
+    def home_assistant(self, leaf: str) -> str:
+        """leaf: `config`, where Home Assistant discovers the box, or `health`, what it then shows."""
+        return f"homeassistant/device/stock-{self.shop}/{leaf}"
 
     def sender(self, topic: str) -> tuple[str, Channel] | None:
         """Return who published on a device's topic and on which channel, or None when it is no such topic."""

@@ -9,14 +9,14 @@ import subprocess
 from pathlib import Path
 
 from appliance.broker.external.acl import acl_file
-from appliance.contract.topics import Topics
+from appliance.contract.topics import HOME_ASSISTANT, Topics
 from scripts.processes import installed, is_listening
 from tests.broker.running import ROOT, SHOP
 from tests.broker.wire import PUBLISH, Client, Packet, publish, subscribe
 from tests.waiting import wait_until
 
 COORDINATOR = "coordinator"
-DEVICES = ("A1", "A2", "A3", "A4", "D", "H", "screen")
+DEVICES = ("A1", "A2", "A3", "A4", "D", "H", "screen", HOME_ASSISTANT)
 PASSWORD = "secret"
 
 _FENCE = f"{ROOT}device/_shop/print"

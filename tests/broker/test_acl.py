@@ -6,7 +6,7 @@ import pytest
 
 from appliance.broker.embedded.acl import may_publish, may_subscribe
 from appliance.contract.delivery import Channel
-from appliance.contract.topics import Topics
+from appliance.contract.topics import HOME_ASSISTANT, Topics
 from tests.broker.running import ROOT, matches
 
 LEAVES = ["state", "op", "query", "answer", "ack", "print", "other"]
@@ -86,6 +86,15 @@ def test_every_well_formed_filter_inside_the_shop_that_matches_nothing_forbidden
 )
 def test_a_filter_is_granted_or_refused_whole(topic_filter: str, granted: bool) -> None:
     assert may_subscribe(topic_filter, "shop", "A1") is granted
+
+
+def test_home_assistant_reads_whether_the_box_is_there_and_what_is_said_for_it_and_says_nothing() -> None:
+    granted = [name for name in (*FILTERS, *TOPICS) if may_subscribe(name, "shop", HOME_ASSISTANT)]
+    assert set(granted) == {f"{ROOT}coordinator"}
+    assert may_subscribe("homeassistant/#", "shop", HOME_ASSISTANT)
+    assert not may_subscribe("homeassistant/#/config", "shop", HOME_ASSISTANT)
+    assert not may_subscribe("homeassistant/#", "shop", "A1")
+    assert may_publish(Topics("shop"), HOME_ASSISTANT) == {}
 
 
 def test_a_device_publishes_to_three_topics_of_its_own_and_nowhere_else() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.broker.embedded.acl import may_publish, may_subscribe
-from appliance.contract.topics import Topics
+from appliance.contract.topics import HOME_ASSISTANT, Topics
 from scripts import processes
 from tests.broker.mosquitto import COORDINATOR, PASSWORD, Mosquitto
 from tests.broker.running import ROOT, SHOP
@@ -20,6 +20,7 @@ TOPICS = [
     *(ROOT + rest for rest in ("coordinator", "tick", "changes", "balance/A", "item/A", "alert/low-1", "printer/main")),
     *(f"{ROOT}device/{device}/{leaf}" for device in ("A1", "A2", "_shop") for leaf in LEAVES),
     *("stock/v1/other/balance/A", "stock/v1/other/device/A1/ack", "elsewhere"),
+    *(Topics(SHOP).home_assistant(leaf) for leaf in ("config", "health")),
 ]
 """Every topic of the contract, of two devices and of the coordinator's own, and what is none of the shop's business."""
 
@@ -41,15 +42,16 @@ def told(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_device_reads_there_what_it_reads_at_the_embedded_broker(mosquitto: Mosquitto) -> None:
-    with mosquitto.client("A1") as device, mosquitto.client(COORDINATOR) as coordinator:
+@pytest.mark.parametrize("name", ["A1", HOME_ASSISTANT])
+def test_a_device_reads_there_what_it_reads_at_the_embedded_broker(mosquitto: Mosquitto, name: str) -> None:
+    with mosquitto.client(name) as device, mosquitto.client(COORDINATOR) as coordinator:
         device.subscribe(*((topic, 0) for topic in TOPICS), ("#", 0), (f"{ROOT}#", 0), (f"{ROOT}device/+/+", 0))
         for topic in TOPICS:
-            if topic.startswith(ROOT):
+            if topic.startswith((ROOT, "homeassistant/")):
                 coordinator.send(publish(topic, b"x"))
         coordinator.until_ping()
         read = {one.topic for one in device.until_ping()}
-    assert read == {topic for topic in TOPICS if may_subscribe(topic, SHOP, "A1")}
+    assert read == {topic for topic in TOPICS if may_subscribe(topic, SHOP, name)}
 
 
 @pytest.mark.parametrize("topic", TOPICS)

@@ -1,23 +1,26 @@
-"""Who may publish and read what: the contract's "Topics" as two pure functions.
+"""Who may publish and read what: the contract's "What a device may do" as two pure functions.
 
 `login` (the will) and `protocol` ask here. The invariant: no device reads another one's `op`, `query`, `answer`, `ack`
-or `print`, whatever wildcards it uses; a filter that can match one of them is refused whole.
+or `print`, whatever wildcards it uses; a filter that can match one of them is refused whole. Home Assistant reads
+whether the box is there and what is said for it alone, and publishes nothing.
 """
 
 from appliance.contract.delivery import Channel
-from appliance.contract.topics import Topics
+from appliance.contract.topics import HOME_ASSISTANT, Topics
 
 _PRIVATE = {"op", "query", "answer", "ack", "print"}
 
 
 def may_publish(topics: Topics, device: str) -> dict[str, Channel]:
     """Return every topic that a device may publish to, and the channel that each is."""
-    return {topics.device(device, channel): channel for channel in Channel}
+    return {} if device == HOME_ASSISTANT else {topics.device(device, channel): channel for channel in Channel}
 
 
 def may_subscribe(topic_filter: str, shop: str, device: str) -> bool:
     """Return whether a filter is well formed, stays inside the shop, and can match nothing forbidden."""
     levels = topic_filter.split("/")
+    if device == HOME_ASSISTANT:
+        return _well_formed(levels) and (topic_filter == Topics(shop).coordinator or levels[0] == "homeassistant")
     if not _well_formed(levels) or levels[:3] != ["stock", "v1", shop] or len(levels) < 4:
         return False
     return not _can_match_private(levels[3:], device)

@@ -18,6 +18,7 @@ from amqtt.mqtt.connack import (
 from amqtt.mqtt.connect import ConnectPacket
 
 from appliance.broker.embedded import packets
+from appliance.broker.embedded.acl import may_publish
 from appliance.broker.embedded.framing import Control, Framer
 from appliance.broker.embedded.guard import Guard
 from appliance.broker.embedded.limits import Limits
@@ -102,7 +103,7 @@ class Login:
         self._guard.succeeded(address, device, client_id)
 
     def _check_will(self, connect: ConnectPacket, device: str) -> None:
-        if connect.will_topic != self._topics.device(device, Channel.STATE):
+        if may_publish(self._topics, device).get(connect.will_topic or "") is not Channel.STATE:
             raise Refused(NOT_AUTHORIZED, "a last will goes to the device's own state, and nowhere else")
         if connect.will_qos > 1:
             raise Refused(NOT_AUTHORIZED, "QoS 2 is not served")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import partial
+from typing import TypeVar
 
 from appliance.broker.embedded.descriptors import make_room
 from appliance.broker.embedded.doorway import Doorway
@@ -25,10 +26,12 @@ from appliance.contract.topics import Topics
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _AMQTT = "0.12.1"
 """The only version whose internals are known to fit; the README says which they are."""
 
-TRAFFIC_S = 5.0
+LOOK_S = 5.0
 """How long the event loop may let whoever watches wait; it stood still for 0.6 s at worst."""
 
 
@@ -127,10 +130,17 @@ class EmbeddedBroker:
         self._doorway.post(partial(self._broker.close_all, "it was cut off", device))
 
     def traffic(self) -> Traffic:
-        """Return how it goes at the door. Thread-safe; waits for the event loop, and raises TimeoutError without it."""
-        found: Future[Traffic] = Future()
-        self._doorway.post(lambda: found.set_result(self._broker.traffic()))
-        return found.result(TRAFFIC_S)
+        """Return how it goes at the door. Not to be called in the event loop. Raises TimeoutError when that is over."""
+        return self._look(self._broker.traffic)
+
+    def is_heard(self, topic: str) -> bool:
+        """Return whether somebody who is connected subscribes to a topic. As `traffic`; what was published has gone."""
+        return self._look(lambda: self._broker.is_heard(topic))
+
+    def _look(self, look: Callable[[], T]) -> T:
+        found: Future[T] = Future()
+        self._doorway.post(lambda: found.set_result(look()))
+        return found.result(LOOK_S)
 
     def _announce(self, topic: str, payload: bytes, retain: bool) -> None:
         with self._lock:

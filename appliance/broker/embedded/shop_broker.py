@@ -122,6 +122,10 @@ class ShopBroker(Broker):
         levels = topic.removeprefix(self.topics.root).split("/")
         return levels[0] not in ("balance", "item", "alert") and (levels[0] != "device" or levels[-1] != "ack")
 
+    def is_heard(self, topic: str) -> bool:
+        """Whether somebody who is connected subscribes to a topic."""
+        return any(session.deliver is not None for session, _ in self._subscribers(topic))
+
     def traffic(self) -> Traffic:
         return Traffic(*self._places.counts, *self._guard.throttled(), dict(self._refused))
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from appliance.access.certificate import FILE_NAME, Certificate, WrongCertificate, given_certificate, own_certificate
 from appliance.app.addresses import own_addresses, own_name
-from appliance.broker.external.trial import Lost, Refused, try_log_in
+from appliance.broker.external.beside import Lost, Refused, try_log_in
 from appliance.cli.checks.finding import Finding, failed, ok, warning
 from appliance.cli.checks.mdns import resolve
 from appliance.contract.topics import Topics
