@@ -329,9 +329,11 @@ def _watched(outcome: Outcome, fact: Fact, view: View) -> Iterator[Raised | Clea
         after = replace(
             before,
             on_hand_milli=before.on_hand_milli + sum(effect.effect_milli for effect in effects),
+            reserved_milli=before.reserved_milli + sum(effect.reserved_milli for effect in effects),
             is_stocked=before.is_stocked or any(effect.is_stocked for effect in effects),
         )
-        _check_total(sku, after.on_hand_milli)
+        _check_total(sku, "on hand", after.on_hand_milli)
+        _check_total(sku, "reserved", after.reserved_milli)
         if outcome.item is not None and outcome.item.sku == sku:
             after = replace(after, unit=outcome.item.unit, low_milli=outcome.item.low_milli)
         yield from _oversold(sku, before, after, effects, fact, view)
@@ -339,10 +341,10 @@ def _watched(outcome: Outcome, fact: Fact, view: View) -> Iterator[Raised | Clea
         yield from _in_parts(sku, after, effects, fact)
 
 
-def _check_total(sku: str, on_hand_milli: int) -> None:
-    if abs(on_hand_milli) > TOTAL_MAX_MILLI:
-        most = format_qty(TOTAL_MAX_MILLI)
-        raise Rejected("bad-quantity", f"{sku!r:.80} would be at {format_qty(on_hand_milli)}: at most {most} are kept")
+def _check_total(sku: str, what: str, milli: int) -> None:
+    if abs(milli) > TOTAL_MAX_MILLI:
+        at, most = format_qty(milli), format_qty(TOTAL_MAX_MILLI)
+        raise Rejected("bad-quantity", f"{sku!r:.80} would have {at} {what}: at most {most} are kept")
 
 
 def _oversold(

@@ -44,6 +44,8 @@ def trust(home: Path, authority: Path) -> None:
 
 def heard_by_page(home: Path, order: dict[str, Any]) -> dict[str, Any]:
     """Return what the page hears of its order: the ack and the balance, or an error."""
+    for file, _ in _FILES.values():
+        assert file.exists(), f"{file.name} is missing: run scripts/setup"
     with _served(order) as (url, heard), _browsing(home, url):
         found: dict[str, Any] = heard.get(timeout=START_S)
         return found

@@ -71,5 +71,11 @@ def test_a_browser_that_does_not_trust_the_certificate_says_nothing_to_the_box(
     assert "device-connected" not in box.log.read_text()
 
 
+def test_a_page_without_its_library_is_said_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(browser._FILES, "/mqtt.min.js", (tmp_path / "mqtt.min.js", "text/javascript"))
+    with pytest.raises(AssertionError, match=r"mqtt\.min\.js is missing: run scripts/setup"):
+        browser.heard_by_page(tmp_path, {})
+
+
 def test_the_doctor_knocks_at_the_port_of_web_pages_too(box: Box, port: int) -> None:
     assert f"port {port} answers" in box.command("doctor").stdout

@@ -84,7 +84,7 @@ def test_the_rules_in_words_have_the_numbers_of_the_code() -> None:
     hours = StockSettings.model_fields["reserve_hours"].default
     assert f"`STOCK_STOCK__RESERVE_HOURS` ({hours})" in section("`receipt`")
     assert f"less than {order.CLOSE_MS // 1000} s lie between" in section("`count`")
-    assert "`on_hand` is at most 9·10¹² in size" in section("Values")
+    assert "`on_hand` and `reserved` are at most 9·10¹² in size" in section("Values")
     assert quantity.TOTAL_MAX_MILLI == 9 * 10**12 * 1000
     assert set(re.findall(r"`(pcs|[A-Z0-9]{2,3})`", section("`move`"))) == reconcile.PIECES
 

@@ -43,6 +43,23 @@ def test_a_receipt_opened_on_a_handheld_is_edited_and_paid_at_the_desktop(shop: 
     assert (_receipt(shop)["state"], _receipt(shop)["device"], shop.alerts()) == ("paid", "D", set())
 
 
+def test_what_is_reserved_is_bounded_as_what_is_on_hand_is(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.stock.reconcile.TOTAL_MAX_MILLI", 10_000)
+    a1 = Device(shop, "A1", is_online=False)
+    a1.receipt("r-1", "open", line(qty="9"))
+    a1.receipt("r-2", "open", line(qty="2"))
+    [refused] = a1.say()["rejected"]
+    a1.returns()
+    assert (refused["code"], refused["detail"]) == (
+        "bad-quantity",
+        "'milk' would have 11 reserved: at most 10 are kept",
+    )
+    assert _balance(shop) == ("0", "9", "-9")
+    a1.receipt("r-1", "cancelled", lines=..., kind=...)
+    a1.receipt("r-2", "open", line(qty="2"))
+    assert _balance(shop) == ("0", "2", "-2")
+
+
 def test_a_receipt_that_nobody_named_is_not_known(shop: Shop) -> None:
     assert _receipt(shop) == {}
 
