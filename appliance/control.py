@@ -1,20 +1,24 @@
 """The control socket: how the commands of `cli` speak to a running coordinator.
 
 A Unix socket in the data directory, for its owner alone (0600). One request is one line of JSON; the answer is a line
-for each row and a last one, `{"done":true}` or `{"error":"…"}`. It runs in a thread of its own with a reader of its
-own, so that a long listing holds up neither the broker nor a commit.
+for each row and a last one, `{"done":true}` or `{"error":"…"}`. Each caller is served in a thread of its own, so that
+one that is slow, or says nothing, holds up neither the broker and a commit nor the other callers.
 """
 
+import logging
 import os
 import socket
 import socketserver
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+import traceback
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from typing import Any
 
 import orjson
+
+log = logging.getLogger(__name__)
 
 FILE_NAME = "control.sock"
 _PATH_MAX = 107
@@ -24,6 +28,9 @@ _REQUEST_MAX = 512 * 1024
 """Bytes of a request: an import sends as many operations at once as a turn or two commit."""
 _TIMEOUT_S = 30
 """A command that neither asks nor listens gives its place to the next one."""
+
+CALLERS_MAX = 16
+"""Callers that are served at once; the others wait. Each may have a Reader of its own, with its cache."""
 
 _LAST_WORDS_S = 2
 """What is left of an answer, when the box is being stopped, for a command that reads it: a long listing's rest."""
@@ -41,20 +48,22 @@ class NotRunning(Exception):
 
 
 class ControlServer:
-    """Answers requests until it is closed. handlers: what each `do` of a request yields, row by row."""
+    """Answers requests until it is closed, each caller in a thread of its own."""
 
-    def __init__(self, directory: Path, handlers: dict[str, Handler]) -> None:
-        """Raises ControlError when the socket cannot be made; the caller holds the data directory's lock."""
+    def __init__(self, directory: Path, asked: Callable[[], AbstractContextManager[Mapping[str, Handler]]]) -> None:
+        """asked: entered for each request, and left when it is answered: what each `do` yields, row by row.
+
+        Raises ControlError when the socket cannot be made; the caller holds the data directory's lock.
+        """
         path = directory / FILE_NAME
         if len(os.fsencode(path)) > _PATH_MAX:
             raise ControlError(f"{path} is too long for a socket: set STOCK_DATA_DIR to a shorter path")
         path.unlink(missing_ok=True)  # One left by a coordinator that was killed: nobody listens there.
         before = os.umask(0o177)
         try:
-            self._server = _Server(str(path), _Request)
+            self._server = _Server(str(path), asked)
         finally:
             os.umask(before)
-        self._server.handlers = handlers
         self._path = path
         self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)
 
@@ -68,33 +77,59 @@ class ControlServer:
         cut.start()
         self._server.shutdown()
         self._thread.join()
+        self._server.wait()
         cut.cancel()
         self._server.server_close()
         with suppress(OSError):  # A disk that has become read-only keeps it; the next start takes it away.
             self._path.unlink()
 
 
-class _Server(socketserver.UnixStreamServer):
-    handlers: dict[str, Handler]
-    _live: socket.socket | None = None
-    _shut: int | None = None
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+
+    def __init__(self, path: str, asked: Callable[[], AbstractContextManager[Mapping[str, Handler]]]) -> None:
+        super().__init__(path, _Request)
+        self.asked = asked
+        self._places = threading.Semaphore(CALLERS_MAX)
+        self._lock = threading.Lock()
+        self._live: set[socket.socket] = set()
+        self._shut: int | None = None
 
     def hang_up(self, how: int) -> None:
-        """Shut down the connection that is served, and each one after it. how: SHUT_RD, or SHUT_RDWR."""
-        self._shut = how
-        live = self._live
-        if live is not None:
-            with suppress(OSError):  # It ended by itself meanwhile.
-                live.shutdown(how)
+        """Shut down the connections that are served, and each one after them. how: SHUT_RD, or SHUT_RDWR."""
+        with self._lock:
+            self._shut = how
+            for live in self._live:
+                _shut_down(live, how)
 
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        self._live = request
-        if self._shut is not None:
-            self.hang_up(self._shut)
+    def wait(self) -> None:
+        """Return when nobody is served any more."""
+        for _ in range(CALLERS_MAX):
+            self._places.acquire()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._places.acquire()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._live.add(request)
+            if self._shut is not None:
+                _shut_down(request, self._shut)
         try:
-            super().finish_request(request, client_address)
+            super().process_request_thread(request, client_address)
         finally:
-            self._live = None
+            self._places.release()
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:  # Before it is closed, for its number may be another one's then.
+            self._live.discard(request)
+        super().shutdown_request(request)
+
+
+def _shut_down(live: socket.socket, how: int) -> None:
+    with suppress(OSError):  # It ended by itself meanwhile.
+        live.shutdown(how)
 
 
 class _Request(socketserver.StreamRequestHandler):
@@ -102,24 +137,28 @@ class _Request(socketserver.StreamRequestHandler):
     server: _Server
 
     def handle(self) -> None:
-        try:
-            for row in self._answer():
+        # When the caller is gone nobody is left to tell.
+        with suppress(BrokenPipeError, ConnectionResetError, TimeoutError), closing(self._answer()) as rows:
+            for row in rows:
                 self.wfile.write(orjson.dumps(row) + b"\n")
-        except (BrokenPipeError, ConnectionResetError, TimeoutError):
-            return  # The command was interrupted: nobody is left to tell.
 
-    def _answer(self) -> Rows:
+    def _answer(self) -> Generator[dict[str, Any], None, None]:
         asked = self.rfile.readline(_REQUEST_MAX)
         if not asked:
             return  # Whoever connected has gone, or the box is being stopped.
         try:
-            request = orjson.loads(asked)
-            handler = self.server.handlers[request["do"]]
-        except (ValueError, TypeError, KeyError) as error:
-            yield {"error": f"a request that this coordinator does not know ({error!r}): is the command newer than it?"}
-            return
-        try:
-            yield from handler(request)
+            with self.server.asked() as handlers:
+                try:
+                    request = orjson.loads(asked)
+                    yield from handlers[request["do"]](request)
+                except (ValueError, TypeError, LookupError) as error:
+                    at = traceback.extract_tb(error.__traceback__)[-1]
+                    # Should it be a fault of ours, this tells where.
+                    log.warning("unreadable request reason=%r at=%s:%s", repr(error), Path(at.filename).name, at.lineno)
+                    yield {
+                        "error": f"this coordinator cannot read the request ({error!r}): is the command newer than it?"
+                    }
+                    return
         except ControlError as error:
             yield {"error": str(error)}
             return

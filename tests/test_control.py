@@ -4,14 +4,15 @@ import itertools
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from appliance import control
-from appliance.control import ControlError, ControlServer, NotRunning, Rows, ask
+from appliance.control import CALLERS_MAX, ControlError, ControlServer, Handler, NotRunning, Rows, ask
 from tests.waiting import wait_until
 
 
@@ -29,9 +30,17 @@ def _never_end(_: dict[str, Any]) -> Rows:
     return ({"number": number} for number in itertools.count())
 
 
+def _limit(request: dict[str, Any]) -> Rows:
+    yield {"limit": int(request["limit"])}
+
+
+def _server(directory: Path, **handlers: Handler) -> ControlServer:
+    return ControlServer(directory, lambda: nullcontext(handlers))
+
+
 @contextmanager
 def _served(directory: Path) -> Iterator[ControlServer]:
-    server = ControlServer(directory, {"count": _count, "refuse": _refuse, "never-end": _never_end})
+    server = _server(directory, count=_count, refuse=_refuse, never_end=_never_end, limit=_limit)
     server.start()
     yield server
     server.close()
@@ -55,7 +64,7 @@ def test_an_answer_has_its_rows_and_a_refusal_its_words(tmp_path: Path) -> None:
         assert list(ask(tmp_path, "count", to=3)) == [{"number": 0}, {"number": 1}, {"number": 2}]
         with pytest.raises(ControlError, match="not today"):
             list(ask(tmp_path, "refuse"))
-        with pytest.raises(ControlError, match="does not know"):
+        with pytest.raises(ControlError, match="cannot read the request"):
             list(ask(tmp_path, "dance"))
 
 
@@ -68,12 +77,62 @@ def test_nobody_answers_where_no_coordinator_runs(tmp_path: Path) -> None:
         list(ask(tmp_path, "count", to=1))
 
 
+def test_callers_that_are_slow_or_say_nothing_hold_up_nobody(tmp_path: Path) -> None:
+    with _served(tmp_path), _connected(tmp_path) as silent, _connected(tmp_path) as begun, _connected(tmp_path) as deaf:
+        begun.sendall(b'{"do":')
+        deaf.sendall(b'{"do":"never_end"}\n')
+        assert deaf.recv(1) == b"{"
+        assert list(ask(tmp_path, "count", to=1)) == [{"number": 0}]
+        silent.shutdown(socket.SHUT_RDWR)
+
+
+def test_more_callers_than_there_is_room_for_wait(tmp_path: Path) -> None:
+    def crowd(_: dict[str, Any]) -> Rows:
+        yield {"served": len(server._server._live)}
+
+    server = _server(tmp_path, crowd=crowd)
+    server.start()
+    with ExitStack() as idle:
+        for _ in range(CALLERS_MAX):
+            idle.enter_context(_connected(tmp_path))
+        wait_until(lambda: len(server._server._live) == CALLERS_MAX)
+        with _connected(tmp_path) as caller, caller.makefile("rb") as answer:
+            caller.sendall(b'{"do":"crowd"}\n')
+            idle.close()
+            assert orjson.loads(answer.readline())["served"] <= CALLERS_MAX
+    server.close()
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"hello\n",
+        b"[1]\n",
+        b"7\n",
+        b'{"do":["count"]}\n',
+        b'{"do":"count"}\n',
+        b'{"do":"limit","limit":"x"}\n',
+        b"\xff\n",
+    ],
+)
+def test_a_request_that_cannot_be_read_is_an_error_and_a_line_without_a_traceback(
+    tmp_path: Path, request_line: bytes, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with _served(tmp_path), _connected(tmp_path) as caller:
+        caller.sendall(request_line)
+        with caller.makefile("rb") as answer:
+            assert b"cannot read the request" in orjson.loads(answer.readlines()[-1])["error"].encode()
+    [said] = caplog.records
+    assert said.getMessage().startswith("unreadable request reason=")
+    assert "Traceback" not in caplog.text + "".join(capfd.readouterr())
+
+
 def test_a_client_that_asks_nothing_does_not_delay_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.control._Request.timeout", None)
-    server = ControlServer(tmp_path, {"count": _count})
+    server = _server(tmp_path, count=_count)
     server.start()
     with _connected(tmp_path) as idle:
-        wait_until(lambda: server._server._live is not None)
+        wait_until(lambda: server._server._live)
         _close(server)
         assert idle.recv(1) == b""
 
@@ -81,10 +140,10 @@ def test_a_client_that_asks_nothing_does_not_delay_the_end(tmp_path: Path, monke
 def test_a_client_that_does_not_read_does_not_delay_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.control._Request.timeout", None)
     monkeypatch.setattr("appliance.control._LAST_WORDS_S", 0.01)
-    server = ControlServer(tmp_path, {"never-end": _never_end})
+    server = _server(tmp_path, never_end=_never_end)
     server.start()
     with _connected(tmp_path) as stalled:
-        stalled.sendall(b'{"do":"never-end"}\n')
+        stalled.sendall(b'{"do":"never_end"}\n')
         assert stalled.recv(1) == b"{"
         _close(server)
 
@@ -97,7 +156,7 @@ def test_what_was_asked_before_the_end_is_answered(tmp_path: Path) -> None:
         goes_on.wait()
         yield {"number": 1}
 
-    server = ControlServer(tmp_path, {"slow": slow})
+    server = _server(tmp_path, slow=slow)
     server.start()
     rows: list[dict[str, Any]] = []
     asking = threading.Thread(target=lambda: rows.extend(ask(tmp_path, "slow")))

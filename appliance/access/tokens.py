@@ -44,7 +44,7 @@ def make_token() -> str:
 
 
 class Tokens:
-    """The tokens of a data directory. One thread changes them; any may ask."""
+    """The tokens of a data directory. They are changed by one at a time; any thread may ask."""
 
     def __init__(self, directory: Path) -> None:
         """Raises WrongTokens when the file is damaged, or its key is gone."""

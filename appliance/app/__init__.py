@@ -23,12 +23,13 @@ import signal
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from appliance import __version__
 from appliance.app.backups import Backups, Command
 from appliance.app.brokers import Embedded, External, Started
-from appliance.app.commands import handlers
+from appliance.app.commands import Readers, answering, one_at_a_time, printer_handlers
 from appliance.app.crashes import ANSWERS_PART, TURNS_PART, Crashes
 from appliance.app.devices import Devices, refusals
 from appliance.app.entrance import open_entrance
@@ -155,19 +156,21 @@ async def serve(
         printers = [Printer(name, printer, settings, coordinator, read(), clock) for name, printer in in_force.items()]
         backups = _backups(settings, command, coordinator, read, clock)
         running = Running(settings, run, clock, clock.shop_ms(), coordinator, roster, next(iter(backups), None))
-        commands = handlers(read(), running, printers)
+        readers = Readers(lambda: Reader(directory))
+        parts.callback(readers.close)
+        changes = printer_handlers(printers)
         if HomeAssistant.is_wanted(settings):
             homes.append(HomeAssistant(running, broker, read()))
         first_slips: list[FirstSlip] = []
         if isinstance(broker, Embedded):
             entrance, slips = broker.entrance, Slips(settings, broker.entrance.certificate)
-            commands |= Devices(settings.shop, slips, entrance, broker, printers, roster).handlers()
-            commands |= password_handlers(settings, entrance.password)
+            changes |= Devices(settings.shop, slips, entrance, broker, printers, roster).handlers()
+            changes |= password_handlers(settings, entrance.password)
             if entrance.wants_first_slip:
                 first_slips.append(FirstSlip(entrance, slips, printers))
         else:
-            commands |= refusals()
-        control = ControlServer(directory, commands)
+            changes |= refusals()
+        control = ControlServer(directory, partial(answering, readers, running, one_at_a_time(changes)))
 
         def opened(_: asyncio.Future[None]) -> None:
             log.info("online shop=%s ledger=%s run=%s rev=%d", settings.shop, writer.ledger, run, begun_rev)

@@ -1,7 +1,9 @@
 """What the control socket answers to the commands that a person types."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
+from threading import Lock
 from typing import Any
 
 from appliance.app.orders import NotCommitted, Put, Verdict, all_committed, within
@@ -9,9 +11,10 @@ from appliance.app.overview import Running
 from appliance.app.printers import Printer
 from appliance.contract.limits import SEQ_MAX
 from appliance.contract.paper import Cancel, PaperChange, Retry, SamplePage, printer_row
-from appliance.control import ControlError, Rows
+from appliance.control import ControlError, Handler, Rows
 from appliance.coordinator import Coordinator
 from appliance.ledger import report
+from appliance.ledger.database import DISK_FAULTS, DiskFault, LedgerError
 from appliance.ledger.reader import Reader
 
 HOLD_S = 10
@@ -26,11 +29,18 @@ ORDER_S = 20
 """How long a command waits for its own commit; less than the command waits for its answer."""
 
 
-def handlers(
-    reader: Reader, running: Running, print_threads: Sequence[Printer]
-) -> dict[str, Callable[[dict[str, Any]], Rows]]:
-    """What the control socket answers; it asks from one thread."""
-    threads = {printer.name: printer for printer in print_threads}
+@contextmanager
+def answering(readers: "Readers", running: Running, changes: Mapping[str, Handler]) -> Iterator[Mapping[str, Handler]]:
+    """Make ready to answer one caller of the control socket. changes: what is answered to one at a time.
+
+    Raises ControlError when the ledger cannot be read.
+    """
+    with readers.one() as reader:
+        yield {**handlers(reader, running), **changes}
+
+
+def handlers(reader: Reader, running: Running) -> dict[str, Handler]:
+    """What is answered to several callers at once. reader: nobody else's meanwhile."""
     run, clock, coordinator = running.run, running.clock, running.coordinator
 
     def status(_: dict[str, Any]) -> Rows:
@@ -54,6 +64,31 @@ def handlers(
             raise ControlError(verdict)
         yield from ()
 
+    return {
+        "printers": printers,
+        "print-queue": queue,
+        "print-retry": lambda request: change(Retry(_job(request), str(request["on"]))),
+        "print-cancel": lambda request: change(Cancel(_job(request))),
+        "print-test": lambda request: change(SamplePage(str(request["printer"]))),
+        "status": status,
+        "balance": lambda request: report.balances(reader, request.get("sku")),
+        "newest": lambda request: report.newest(reader, int(request["since"]), int(request["limit"])),
+        "receipts": lambda request: report.receipts(reader, str(request["name"])),
+        "search": lambda request: report.search(reader, str(request["text"]), int(request["limit"])),
+        "explain": lambda request: report.history(reader, request["sku"]),
+        "alerts": lambda _: report.alerts(reader, coordinator.standing_alerts()),
+        "acknowledge": acknowledge,
+        "catalogue": lambda _: report.catalogue(reader),
+        "movements": lambda _: report.movements(reader),
+        "moment": lambda _: iter([{"run": run, "shop_ms": clock.shop_ms(), "rev": reader.last_rev}]),
+        "record": lambda request: record(coordinator, request["operations"]),
+    }
+
+
+def printer_handlers(printers: Sequence[Printer]) -> dict[str, Handler]:
+    """What a command that sets a printer up wants of its thread."""
+    threads = {printer.name: printer for printer in printers}
+
     def hold(request: dict[str, Any]) -> Rows:
         """Let a command have a printer's unit for `seconds`; no row when this run has no such printer."""
         if (printer := threads.get(request["printer"])) is None:
@@ -74,27 +109,49 @@ def handlers(
             printer.resume()
             yield {"printer": printer.name}
 
-    return {
-        "printer-hold": hold,
-        "printer-resume": resume,
-        "printers": printers,
-        "print-queue": queue,
-        "print-retry": lambda request: change(Retry(_job(request), str(request["on"]))),
-        "print-cancel": lambda request: change(Cancel(_job(request))),
-        "print-test": lambda request: change(SamplePage(str(request["printer"]))),
-        "status": status,
-        "balance": lambda request: report.balances(reader, request.get("sku")),
-        "newest": lambda request: report.newest(reader, int(request["since"]), int(request["limit"])),
-        "receipts": lambda request: report.receipts(reader, str(request["name"])),
-        "search": lambda request: report.search(reader, str(request["text"]), int(request["limit"])),
-        "explain": lambda request: report.history(reader, request["sku"]),
-        "alerts": lambda _: report.alerts(reader, coordinator.standing_alerts()),
-        "acknowledge": acknowledge,
-        "catalogue": lambda _: report.catalogue(reader),
-        "movements": lambda _: report.movements(reader),
-        "moment": lambda _: iter([{"run": run, "shop_ms": clock.shop_ms(), "rev": reader.last_rev}]),
-        "record": lambda request: record(coordinator, request["operations"]),
-    }
+    return {"printer-hold": hold, "printer-resume": resume}
+
+
+def one_at_a_time(handlers: Mapping[str, Handler]) -> dict[str, Handler]:
+    """Return handlers of which no two are at work at once: they change what cannot be changed by two."""
+    turn = Lock()
+
+    def in_turn(handler: Handler, request: dict[str, Any]) -> Rows:
+        with turn:
+            rows = list(handler(request))
+        yield from rows
+
+    return {do: partial(in_turn, handler) for do, handler in handlers.items()}
+
+
+class Readers:
+    """The ledger's Readers for whoever asks: one is always open, and more while several ask at once."""
+
+    def __init__(self, read: Callable[[], Reader]) -> None:
+        self._read = read
+        self._lock = Lock()
+        self._idle: Reader | None = read()
+
+    @contextmanager
+    def one(self) -> Iterator[Reader]:
+        """Raises ControlError when the ledger cannot be read."""
+        with self._lock:
+            idle, self._idle = self._idle, None
+        try:
+            reader = idle or self._read()
+            try:
+                yield reader
+            finally:
+                with self._lock:
+                    spare, self._idle = self._idle, reader
+                if spare is not None:
+                    spare.close()
+        except (LedgerError, DiskFault, *DISK_FAULTS) as error:
+            raise ControlError(f"the ledger cannot be read: {error}") from error
+
+    def close(self) -> None:
+        if self._idle is not None:
+            self._idle.close()
 
 
 def _job(request: dict[str, Any]) -> int:

@@ -31,7 +31,7 @@ class Broker(Protocol):
 
 
 class Devices:
-    """Answers the control socket, from its thread."""
+    """Answers the control socket, one caller at a time."""
 
     def __init__(
         self,
