@@ -13,8 +13,9 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
+from itertools import islice
 from threading import Event
 
 from appliance.contract import messages, paper
@@ -45,12 +46,9 @@ from appliance.stock.order import Fact
 from appliance.stock.reconcile import reconcile
 from appliance.stock.sequence import Place, place, place_message
 from appliance.stock.stamps import When, when
+from appliance.work import TURN_BYTES, TURN_MS, Change, Order, Reply, Rest, Room, Work
 
 log = logging.getLogger(__name__)
-
-TURN_BYTES = 64 * 1024
-"""Bytes of messages that one turn takes on: about 250 single sales, or 3 batches of a backlog, which commit in some
-20 ms. So a till that sells does not notice one that comes back; beyond 64 operations a commit gets no faster."""
 
 EXPIRY_LOOK_MS = 60_000
 """How often open receipts are looked through; a reservation lasts for hours."""
@@ -66,39 +64,6 @@ ORDER_BYTES = 256
 
 COVERED_BYTES = 256
 """What one epoch that a backup covers counts for in a turn: it costs about what a sale does."""
-
-
-@dataclass(slots=True)
-class _Order:
-    """An operation that a person has commanded. done: is told why it was rejected, or None when it is on the disk."""
-
-    operation: dict[str, object]
-    done: Callable[[Rejected | None], None]
-    verdict: Rejected | None = None
-
-
-@dataclass(slots=True)
-class _Change:
-    """A print job moves on. done: is told why it does not ("" when it does), now that this is on the disk."""
-
-    change: PaperChange
-    done: Callable[[str], None]
-    verdict: str = ""
-
-
-Work = Delivery | _Order | _Change | Covered | Raised | Cleared
-"""What one turn deals with."""
-
-
-@dataclass(slots=True)
-class _Reply:
-    """What a device is to hear of one epoch when the turn is committed."""
-
-    committed: int = 0
-    resent: int = 0
-    gap: bool = False
-    refused: list[Refusal] = field(default_factory=list)
-    is_handshake: bool = False
 
 
 class Coordinator:
@@ -160,7 +125,7 @@ class Coordinator:
         operation: as on the wire, without `seq` and `tag`. done: is told, in the turn's thread, that it is on the disk,
         or why it was rejected. May be called from any thread.
         """
-        self._put(SHOP_DEVICE, _Order(operation, done), ORDER_BYTES)
+        self._put(SHOP_DEVICE, Order(operation, done), ORDER_BYTES)
 
     def change_paper(self, change: PaperChange, done: Callable[[str], None]) -> None:
         """Have a print job moved on, or a printer known.
@@ -168,7 +133,7 @@ class Coordinator:
         done: is told, in the turn's thread, why that was not done, or "" when it is on the disk. May be called from any
         thread.
         """
-        self._put(SHOP_DEVICE, _Change(change, done), 0)
+        self._put(SHOP_DEVICE, Change(change, done), 0)
 
     def install_printers(self) -> None:
         """Have it written down which printers there are in this run. To be called once."""
@@ -198,24 +163,31 @@ class Coordinator:
 
         When the store raises, nothing has changed, nothing is settled, and all of it waits for the next turn.
         """
-        batch = self._inbox.take(1 if self._hand.is_careful else TURN_BYTES)
+        size_max = 1 if self._hand.is_careful else TURN_BYTES
+        batch = self._inbox.take(size_max)
         if self._inbox:
             self.has_inbox.set()
         is_expiry_due = self._clock.shop_ms() - self._expired_ms >= EXPIRY_LOOK_MS
         if not (batch or is_expiry_due):
             return 0
-        replies: dict[tuple[str, str | None], _Reply] = {}
+        replies: dict[tuple[str, str | None], Reply] = {}
         finished: list[Waiting[Work]] = []
         unfinished: list[Waiting[Work]] = []
         try:
             with self._store.turn(self._clock.shop_ms(), self._clock.wall_ms()) as turn:
+                room = Room(size_max, self._clock.shop_ms() + TURN_MS, self._clock)
                 for waiting in batch:
-                    is_finished = self._reconcile(turn, waiting.work, replies)
-                    (finished if is_finished else unfinished).append(waiting)
+                    if unfinished or (finished and room.is_over()):
+                        unfinished.append(waiting)
+                    elif (rest := self._reconcile(turn, waiting.work, replies, room)) is None:
+                        finished.append(waiting)
+                    else:
+                        unfinished.append(replace(waiting, work=rest, size=rest.size))
+                    room.size -= waiting.size
                 if is_expiry_due and not (batch and self._hand.is_careful):
                     self._expire(turn)
                 self._hand.judged()
-                if any(isinstance(waiting.work, _Change) for waiting in batch):
+                if any(isinstance(waiting.work, Change) for waiting in batch):
                     self._watch_printers(turn)
         except BaseException:
             self._inbox.put_back(batch)
@@ -223,11 +195,11 @@ class Coordinator:
         self._announce(turn.committed(), replies)
         for waiting in finished:
             match waiting.work:
-                case Delivery() as delivery:
+                case (Delivery() as delivery) | Rest(delivery):
                     delivery.settled()
-                case _Order() as order:
+                case Order() as order:
                     order.done(order.verdict)
-                case _Change() as change:
+                case Change() as change:
                     change.done(change.verdict)
         if unfinished:
             self._inbox.put_back(unfinished)
@@ -235,12 +207,14 @@ class Coordinator:
         self._hand.done()
         return len(batch)
 
-    def _reconcile(self, turn: Turn, work: Work, replies: dict[tuple[str, str | None], _Reply]) -> bool:
-        """Deal with a piece of work. Returns whether all of it is dealt with, or the rest is for another turn."""
+    def _reconcile(
+        self, turn: Turn, work: Work, replies: dict[tuple[str, str | None], Reply], room: Room
+    ) -> Rest | None:
+        """Deal with a piece of work, as far as there is room in this turn. Returns what is left of it for another."""
         match work:
-            case _Order():
+            case Order():
                 work.verdict = self._commit_own(turn, work.operation)
-            case _Change():
+            case Change():
                 work.verdict = turn.change_paper(work.change)
             case Covered():
                 turn.cover(work)
@@ -251,10 +225,12 @@ class Coordinator:
             case Delivery(channel=Channel.STATE):
                 state = messages.read_state(work.payload)
                 if state.is_online:
-                    replies.setdefault((work.device, state.epoch), _Reply()).is_handshake = True
+                    replies.setdefault((work.device, state.epoch), Reply()).is_handshake = True
             case Delivery(payload=payload) if payload:  # Without one somebody cleared a retained operation.
-                return self._take_delivery(turn, work, replies)
-        return True
+                return self._take_delivery(turn, work, replies, room)
+            case Rest():
+                return self._take_rest(turn, work, replies, room)
+        return None
 
     def _expire(self, turn: Turn) -> None:
         """Release what open receipts have reserved for too long."""
@@ -289,20 +265,32 @@ class Coordinator:
             turn, SHOP_DEVICE, epoch, Head(seq, tag, {"seq": seq, "tag": tag, **operation}), is_linked=True
         )
 
-    def _take_delivery(self, turn: Turn, delivery: Delivery, replies: dict[tuple[str, str | None], _Reply]) -> bool:
+    def _take_delivery(
+        self, turn: Turn, delivery: Delivery, replies: dict[tuple[str, str | None], Reply], room: Room
+    ) -> Rest | None:
         name = f"{delivery.device} {hashlib.blake2b(delivery.payload, digest_size=16).hexdigest()}"
         self._hand.take(name)
         if self._hand.is_poison(name):
             turn.quarantine(delivery.device, "internal", delivery.size, delivery.payload[:HEAD_BYTES])
             turn.put_alert(alerts.internal(delivery.device, f"a message of {delivery.size} bytes"))
-            return True
+            return None
         try:
             message = read_message(delivery.payload)
-            reply = replies.setdefault((delivery.device, message.epoch), _Reply())
-            return self._take_message(turn, delivery.device, message, reply)
         except Unreadable as error:
             self._quarantine(turn, delivery, str(error))
-        return True
+            return None
+        return self._take_rest(turn, Rest(delivery, message, 0), replies, room)
+
+    def _take_rest(
+        self, turn: Turn, rest: Rest, replies: dict[tuple[str, str | None], Reply], room: Room
+    ) -> Rest | None:
+        reply = replies.setdefault((rest.delivery.device, rest.message.epoch), Reply())
+        try:
+            begun = self._take_operations(turn, rest, reply, room)
+        except Unreadable as error:
+            self._quarantine(turn, rest.delivery, str(error))
+            return None
+        return None if begun is None else replace(rest, begun=begun)
 
     def _quarantine(self, turn: Turn, delivery: Delivery, why: str) -> None:
         """Keep what names no operation, and tell a person."""
@@ -310,12 +298,15 @@ class Coordinator:
         turn.quarantine(delivery.device, why, delivery.size, delivery.payload[:HEAD_BYTES])
         turn.put_alert(alerts.quarantine(delivery.device, why, delivery.size))
 
-    def _take_message(self, turn: Turn, device: str, message: Message, reply: _Reply) -> bool:
-        """Judge a message's operations in order. Returns whether that was all of them.
+    def _take_operations(self, turn: Turn, rest: Rest, reply: Reply, room: Room) -> int | None:
+        """Judge a message's operations in order, and commit as many as this turn has room for.
 
-        Raises Unreadable at one that has no name.
+        Returns how many are dealt with, or None when nothing is left to do. Raises Unreadable at one that has no name.
         """
-        for n, raw in enumerate(message.operations[:OPERATIONS_MAX]):
+        device, message = rest.delivery.device, rest.message
+        operations = message.operations[:OPERATIONS_MAX]
+        left_bytes = float(room.size)
+        for n, raw in islice(enumerate(operations), rest.begun, None):
             try:
                 head = identify(raw)
             except Unreadable:
@@ -331,19 +322,20 @@ class Coordinator:
                         is_linked = message.after is not None or head.seq == n + 1
                         self._commit(turn, device, message.epoch, head, is_linked=is_linked)
                     reply.committed += 1
-                    if self._hand.is_careful and n + 1 < len(message.operations):
-                        return False  # Taken again, what is committed of it by then counts as sent again.
+                    left_bytes -= rest.each_bytes
+                    if (left_bytes <= 0 or room.is_over()) and n + 1 < len(operations):
+                        return n + 1
                 case Place.RESENT:
                     reply.resent += 1
                 case Place.GAP:
                     reply.gap = True
-                    return True
+                    return None
                 case Place.REUSED | Place.CLOSED as verdict:
                     log.warning("refused device=%s seq=%d code=%s", device, head.seq, verdict.value)
                     reply.refused.append(Refusal(head.seq, head.tag, verdict.value))
-                    return True
+                    return None
         reply.gap = reply.gap or len(message.operations) > OPERATIONS_MAX
-        return True
+        return None
 
     def _place(self, turn: Turn, device: str, message: Message, head: Head, *, is_first: bool) -> Place:
         epoch = turn.epoch(device, message.epoch)
@@ -423,7 +415,7 @@ class Coordinator:
 
     # --- announce -----------------------------------------------------------------------------------------------------
 
-    def _announce(self, changed: Changed, replies: dict[tuple[str, str | None], _Reply]) -> None:
+    def _announce(self, changed: Changed, replies: dict[tuple[str, str | None], Reply]) -> None:
         """Say what is on the disk now, and nothing else: balances first, so that an ack never outruns its balance."""
         self._rev = changed.through
         rows = [Row(balance.rev, messages.balance(balance)) for balance in changed.balances]
@@ -456,7 +448,7 @@ class Coordinator:
     def _say_printer(self, printer: Printer) -> None:
         self._link.publish(self._topics.printer(printer.printer), paper.printer(printer), retain=True)
 
-    def _reply(self, device: str, epoch: str | None, reply: _Reply) -> None:
+    def _reply(self, device: str, epoch: str | None, reply: Reply) -> None:
         """Send a device its ack. Retained is that of the epoch which committed last, as the ledger has it."""
         self.resent += reply.resent
         if epoch is not None:

@@ -46,6 +46,8 @@ def test_page_never_splits_a_revision(shop: Shop) -> None:
 def test_page_is_never_larger_than_a_payload(shop: Shop) -> None:
     for first in range(1, 2001, 500):
         shop.say("A1", message(*(operation(seq, sku=f"{seq:04}{'x' * 120}") for seq in range(first, first + 500))))
+        while shop.coordinator.turn():
+            pass
     page = shop.ask("A2", {"id": "q", "what": "balances", "limit": 5000})
     assert page["more"] is True
     assert len(shop.link.log[-1][1]) <= 256 * 1024

@@ -1,9 +1,11 @@
 """Identity, order, refusal and forks, through the real coordinator and ledger: the contract's "Operations"."""
 
 import orjson
+import pytest
 
 from appliance.contract.delivery import Channel
-from tests.shop import EPOCH, Shop, message, operation, tag
+from appliance.work import TURN_MS
+from tests.shop import EPOCH, Clock, Shop, message, operation, tag
 
 OTHER = "epoch-of-the-test-0002"
 
@@ -158,3 +160,60 @@ def test_one_turn_commits_all_that_waits_and_acks_each_device(shop: Shop) -> Non
     assert [shop.retained(f"device/{device}/ack")["seq"] for device in ("A1", "A2")] == [2, 2]
     changes = [orjson.loads(payload) for topic, payload in shop.link.log if topic == shop.topics.changes]
     assert [(part["from"], part["to"], [item["rev"] for item in part["items"]]) for part in changes] == [(0, 4, [4])]
+
+
+def test_long_message_takes_several_turns_and_a_sale_goes_between(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    backlog = orjson.dumps(message(*(operation(seq) for seq in range(1, 11))))
+    monkeypatch.setattr("appliance.coordinator.TURN_BYTES", len(backlog) * 4 // 10)
+    shop.hand("A1", backlog)
+    shop.hand("A1", orjson.dumps(message(operation(11))))
+    shop.coordinator.turn()
+    assert (shop.retained("device/A1/ack")["seq"], shop.settled) == (4, 0)
+    shop.hand("A2", orjson.dumps(message(operation(1))))
+    shop.coordinator.turn()
+    assert (shop.retained("device/A2/ack")["seq"], shop.settled) == (1, 1)
+    while shop.coordinator.turn():
+        pass
+    assert (shop.retained("device/A1/ack")["seq"], shop.settled) == (11, 3)
+    assert (shop.on_hand(), shop.coordinator.resent) == ("-12", 0)
+
+
+def test_clone_that_comes_between_two_turns_of_a_long_message_is_refused_or_refuses_its_rest(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backlog = orjson.dumps(message(*(operation(seq) for seq in range(1, 5))))
+    monkeypatch.setattr("appliance.coordinator.TURN_BYTES", len(backlog) // 2)
+    shop.hand("A1", backlog)
+    shop.coordinator.turn()
+    monkeypatch.setattr("appliance.coordinator.TURN_BYTES", 1)
+    rest = shop.coordinator._inbox.take(1)
+    shop.say("A1", message(operation(3, tag="f" * 16)))
+    shop.coordinator._inbox.put_back(rest)
+    shop.link.log.clear()
+    shop.coordinator.turn()
+    refusal = orjson.loads(shop.link.log[-1][1])
+    assert refusal["refused"] == {"seq": 3, "tag": tag(3), "code": "sequence-reused"}
+    assert (shop.on_hand(), shop.settled) == ("-3", 2)
+
+
+def test_turn_whose_time_is_over_leaves_the_rest_in_order_to_the_next(shop: Shop) -> None:
+    """Each look at the clock of this box takes half of a turn's time."""
+
+    class SlowClock(Clock):
+        def shop_ms(self) -> int:
+            self.now_ms += TURN_MS // 2
+            return self.now_ms
+
+    shop.coordinator._clock = SlowClock()
+    for device in ("A1", "A2"):
+        shop.hand(device, orjson.dumps(message(*(operation(seq) for seq in range(1, 5)))))
+        shop.hand(device, orjson.dumps(message(operation(5))))
+    assert shop.coordinator.turn() == 4
+    assert shop.settled == 0, "nobody's message is done"
+    turns = 1
+    while shop.coordinator.turn():
+        turns += 1
+    assert (shop.on_hand(), shop.settled) == ("-10", 4)
+    assert turns > 4
+    acks = [orjson.loads(payload) for topic, payload in shop.link.log if topic.endswith("/ack")]
+    assert not any(ack.get("gap") for ack in acks)
