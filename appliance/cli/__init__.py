@@ -6,29 +6,14 @@ What concerns the box or the stock as a whole is a verb (`status`, `explain`); e
 
 import io
 import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from appliance.cli import (
-    alert,
-    backup,
-    balance,
-    broker,
-    card,
-    catalogue,
-    config,
-    device,
-    doctor,
-    explain,
-    health,
-    password,
-    printer,
-    receipt,
-    run,
-    status,
-    verify,
-    watch,
-)
 from appliance.cli.failure import Failure
 
 _NAME = "stock-coordinator"
@@ -38,34 +23,77 @@ _EXIT_CODES = (
     "line is wrong; 3 when there is no such thing; 4 when what it looked at is not as it should be."
 )
 
+_WHERE = {
+    "run": "run.run",
+    "status": "status.status",
+    "watch": "watch.watch",
+    "doctor": "doctor.doctor",
+    "balance": "balance.balance",
+    "explain": "explain.explain",
+    "verify": "verify.verify",
+    "health": "health.health",
+    "import": "catalogue.import_",
+    "export": "catalogue.export",
+    "alert": "alert.app",
+    "backup": "backup.app",
+    "card": "card.app",
+    "device": "device.app",
+    "password": "password.app",
+    "printer": "printer.app",
+    "receipt": "receipt.app",
+    "broker": "broker.app",
+    "check-config": "about.check_config",
+    "version": "about.version",
+}
+"""Each command's module, and its name there."""
+
+_STYLE: dict[str, Any] = {"no_args_is_help": True, "pretty_exceptions_enable": False, "rich_markup_mode": None}
+
+
+@cache
+def _loaded(name: str) -> Any:
+    """Return a command. Its module is imported only now: the box, which lives for long, needs few of them."""
+    module, _, attribute = _WHERE[name].partition(".")
+    found = getattr(import_module(f"appliance.cli.{module}"), attribute)
+    alone = typer.Typer(**_STYLE)
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name)
+    else:
+        alone.command(name)(found)
+    return typer.main.get_group(alone).commands[name]
+
+
+class _Commands(Mapping[str, Any]):
+    """Every command by its name, loaded when it is looked up."""
+
+    def __getitem__(self, name: str) -> Any:
+        return _loaded(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_WHERE)
+
+    def __len__(self) -> int:
+        return len(_WHERE)
+
+
+class _Group(TyperGroup):
+    def __init__(self, **of: Any) -> None:
+        super().__init__(**of)
+        self.commands = _Commands()  # type: ignore[assignment]  # It is never written to.
+
+
 app = typer.Typer(
     name=_NAME,
+    cls=_Group,
     help="Keeps one shop's balances true, between tills that come and go.",
     epilog=_EXIT_CODES,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    **_STYLE,
 )
-app.command("run")(run.run)
-app.command("status")(status.status)
-app.command("watch")(watch.watch)
-app.command("doctor")(doctor.doctor)
-app.command("balance")(balance.balance)
-app.command("explain")(explain.explain)
-app.command("verify")(verify.verify)
-app.command("health")(health.health)
-app.command("import")(catalogue.import_)
-app.command("export")(catalogue.export)
-app.add_typer(alert.app, name="alert")
-app.add_typer(backup.app, name="backup")
-app.add_typer(card.app, name="card")
-app.add_typer(device.app, name="device")
-app.add_typer(password.app, name="password")
-app.add_typer(printer.app, name="printer")
-app.add_typer(receipt.app, name="receipt")
-app.add_typer(broker.app, name="broker")
-app.command("check-config")(config.check_config)
-app.command("version")(config.version)
+
+
+@app.callback()
+def _before() -> None:
+    """With it Typer takes this for a group, although it knows of no command."""
 
 
 def main() -> None:

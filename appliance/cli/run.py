@@ -9,6 +9,7 @@ import typer
 
 from appliance.app import CannotStart, Started, serve
 from appliance.app.entrance import complain_of_open_files
+from appliance.app.memory import give_back_what_is_large
 from appliance.broker.embedded import CannotListen, TooFewDescriptors, WrongVersion
 from appliance.broker.external import ForeignRun
 from appliance.cli import journal
@@ -60,6 +61,7 @@ def run(config: Config = None, take_over: TakeOver = False) -> None:
     """
     settings = settings_from(config)
     journal.set_up()
+    give_back_what_is_large()
     complain_of_open_files(files_with_secrets(config))
     try:
         asyncio.run(
