@@ -27,6 +27,7 @@ _WHERE = {
     "run": "run.run",
     "status": "status.status",
     "watch": "watch.watch",
+    "till": "till.command.till",
     "doctor": "doctor.doctor",
     "balance": "balance.balance",
     "explain": "explain.explain",
@@ -53,7 +54,7 @@ _STYLE: dict[str, Any] = {"no_args_is_help": True, "pretty_exceptions_enable": F
 @cache
 def _loaded(name: str) -> Any:
     """Return a command. Its module is imported only now: the box, which lives for long, needs few of them."""
-    module, _, attribute = _WHERE[name].partition(".")
+    module, _, attribute = _WHERE[name].rpartition(".")
     found = getattr(import_module(f"appliance.cli.{module}"), attribute)
     alone = typer.Typer(**_STYLE)
     if isinstance(found, typer.Typer):

@@ -19,19 +19,21 @@ README.md has the rules in the order in which a port implements them.
 """
 
 from appliance.till.freshness import Freshness, Unheard
-from appliance.till.heard import Alert, FoundReceipt, HistoryEntry
+from appliance.till.heard import Alert, CatalogueItem, FoundReceipt, HistoryEntry
 from appliance.till.inquiry import NoAnswer
-from appliance.till.outbox import OutboxError, Rejected
+from appliance.till.outbox import Made, OutboxError, Rejected
 from appliance.till.till import Counting, Till
 from appliance.till.view import LocalBalance
 
 __all__ = [
     "Alert",
+    "CatalogueItem",
     "Counting",
     "FoundReceipt",
     "Freshness",
     "HistoryEntry",
     "LocalBalance",
+    "Made",
     "NoAnswer",
     "OutboxError",
     "Rejected",

@@ -74,11 +74,19 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """In which unit a SKU is counted, as the catalogue has it since revision `rev`."""
+class CatalogueItem:
+    """What the catalogue says of a SKU since revision `rev`.
+
+    price_minor: None where it has no price. components: of a kit, in the wire's own keys, as a line of a receipt takes
+    them.
+    """
 
     sku: str
+    name: str
     unit: str
+    barcodes: tuple[str, ...]
+    price_minor: int | None
+    components: tuple[dict[str, object], ...] = field(hash=False)
     rev: int
 
 
@@ -288,9 +296,17 @@ def read_balance(fields: Fields) -> Balance:
     )
 
 
-def read_unit(fields: Fields) -> Unit:
-    """Return what an item of a page says of its unit. Raises Rejected."""
-    return Unit(fields.checked("sku", check_sku), fields.text("unit", default="pcs"), _integer(fields, "rev"))
+def read_item(fields: Fields) -> CatalogueItem:
+    """Return an item of a page, or what this till itself has said of one, with a revision. Raises Rejected."""
+    return CatalogueItem(
+        sku=fields.checked("sku", check_sku),
+        name=fields.text("name", default=""),
+        unit=fields.text("unit", default="pcs"),
+        barcodes=fields.texts("barcodes", longest=PAYLOAD_MAX),
+        price_minor=None if fields.raw.get("price_minor") is None else fields.money("price_minor"),
+        components=tuple(part.raw for part in _objects(fields, "components")),
+        rev=_integer(fields, "rev"),
+    )
 
 
 def _parse_balance(value: object) -> int:

@@ -95,6 +95,16 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """One operation of this device, for a person to look at. is_acked: it need not be sent any more."""
+
+    seq: int
+    tag: str
+    is_acked: bool
+    operation: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """One operation that the coordinator recorded without effect, for a person to put right."""
 
@@ -231,6 +241,16 @@ class Outbox:
             Kept(*row)
             for row in self._db.execute(
                 "SELECT seq, tag, encoded FROM operation WHERE epoch = ? AND NOT is_acked ORDER BY seq", (self.epoch,)
+            )
+        ]
+
+    def newest(self, count_max: int) -> list[Made]:
+        """Return the newest operations that are still kept, the newest first."""
+        return [
+            Made(seq, tag, seq <= self._current.acked, orjson.loads(encoded))
+            for seq, tag, encoded in self._db.execute(
+                "SELECT seq, tag, encoded FROM operation WHERE epoch = ? ORDER BY seq DESC LIMIT ?",
+                (self.epoch, count_max),
             )
         ]
 

@@ -23,6 +23,7 @@ from typing import TypeVar
 import orjson
 
 from appliance import __version__
+from appliance.contract.fields import Fields
 from appliance.contract.limits import OPERATION_BYTES_MAX
 from appliance.contract.messages import What
 from appliance.contract.operations import Head, read_operation
@@ -35,14 +36,15 @@ from appliance.till.freshness import SILENT_MS, Freshness, Others
 from appliance.till.heard import (
     Alert,
     Balance,
+    CatalogueItem,
     FoundReceipt,
     HistoryEntry,
-    Unit,
     read_ack,
     read_alert,
     read_changes,
     read_entry,
     read_failure,
+    read_item,
     read_page,
     read_presence,
     read_receipt,
@@ -149,6 +151,8 @@ class Session:
         self._resent_from: set[int] = set()
         self._told_pending = 0
         self._in_step_ms: int | None = None
+        self.acked_ms: int | None = None
+        """When the coordinator last acked this epoch, if it has since this till started."""
         self._made = 0
         self._moved: dict[str, int] = {}
         self._heard_on = {
@@ -209,7 +213,7 @@ class Session:
         if is_waiting and self.other_ledger is None and now_ms - self._waiting_since_ms >= ACK_MS:
             self._out.append(Note(f"no-ack device={self._device} waited_ms={now_ms - self._waiting_since_ms}"))
             self._greet(now_ms)
-        for feed in (self.view.balances, self.view.units):
+        for feed in (self.view.balances, self.view.items):
             if feed.is_overdue(now_ms):
                 self._ask(feed, now_ms)
 
@@ -229,8 +233,8 @@ class Session:
         self._made += 1
         self._moved.update((effect.sku, self._made) for effect in draft.outcome.effects if effect.effect_milli)
         match draft.operation.body:
-            case Item(sku=sku, unit=unit):
-                self.view.units.put(Unit(sku, unit, self.view.units.rev))
+            case Item(sku=sku, details=details):
+                self.view.items.put(read_item(Fields({**details, "sku": sku, "rev": self.view.items.rev})))
             case AlertAcknowledged(alert) if alert in self._alerts:
                 self._alerts[alert] = replace(self._alerts[alert], status="acknowledged")
         self._send(now_ms)
@@ -333,7 +337,7 @@ class Session:
             self._time.saw(said.run, said.rev)
         if self._meet(said.ledger, said.run, now_ms):
             # A tick also shows what a lost `changes` would have told.
-            for feed in (self.view.balances, self.view.units):
+            for feed in (self.view.balances, self.view.items):
                 if feed.lacks(said.run, said.rev):
                     self._ask(feed, now_ms)
 
@@ -362,7 +366,7 @@ class Session:
                 for row in inquiry.rows:
                     if isinstance(row, FoundReceipt):
                         self.view.learn(_state_of(row), self._outbox.acked_seq)
-        for feed in (self.view.balances, self.view.units):
+        for feed in (self.view.balances, self.view.items):
             question = feed.answered(page, now_ms)
             if question is not None:
                 self._publish("query", question)
@@ -389,6 +393,7 @@ class Session:
         if self._outbox.ledger is None:
             self._outbox.bind(told.ack.ledger)
         acked_before = self._outbox.acked_seq
+        self.acked_ms = now_ms
         fork = self._outbox.acknowledge(told.ack, told.refused)
         if fork is not None:
             self._forked(fork, told.ack.epoch, now_ms)
@@ -402,7 +407,7 @@ class Session:
             self.phase = Phase.READY
             self._send_from(seq)
             self._ask(self.view.balances, now_ms)
-            self._ask(self.view.units, now_ms)
+            self._ask(self.view.items, now_ms)
         elif (told.is_gap or seq < acked_before) and seq not in self._resent_from:
             self._resent_from.add(seq)
             self._send_from(seq)
@@ -449,7 +454,7 @@ class Session:
         self._out.append(Note(f"accepted device={self._device} ledger={ledger} parked={parked} epoch={epoch}"))
         self._run, self.other_ledger = None, None
         self.view.balances.forget()
-        self.view.units.forget()
+        self.view.items.forget()
         self._reset_own()
         if self.phase not in (Phase.OFFLINE, Phase.JOINING):
             self._greet(now_ms)
@@ -471,7 +476,7 @@ class Session:
         self._resent_from.clear()
         self._waiting_since_ms = now_ms
         self.view.balances.abandon()
-        self.view.units.abandon()
+        self.view.items.abandon()
         self._fail_inquiries()
         self._say_state(now_ms)
 
@@ -530,7 +535,7 @@ class Session:
             }
         )
 
-    def _ask(self, feed: Feed[Balance] | Feed[Unit], now_ms: int) -> None:
+    def _ask(self, feed: Feed[Balance] | Feed[CatalogueItem], now_ms: int) -> None:
         if self.phase is Phase.READY and self.other_ledger is None and (not feed.is_asking or feed.is_overdue(now_ms)):
             self._publish("query", feed.ask(now_ms))
 

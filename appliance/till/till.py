@@ -29,10 +29,10 @@ from appliance.contract.slip import parse_slip
 from appliance.contract.topics import Topics, is_name
 from appliance.till import drafts
 from appliance.till.freshness import Freshness
-from appliance.till.heard import Alert, FoundReceipt, HistoryEntry
+from appliance.till.heard import Alert, CatalogueItem, FoundReceipt, HistoryEntry
 from appliance.till.inquiry import Inquiry, NoAnswer
 from appliance.till.line import CONNECT_TIMEOUT_S, Line
-from appliance.till.outbox import Kept, Outbox, Rejected
+from appliance.till.outbox import Kept, Made, Outbox, Rejected
 from appliance.till.session import Begun, Note, Phase, Publish, Session, Subscribe, last_will
 from appliance.till.view import LocalBalance
 
@@ -235,6 +235,23 @@ class Till:
         """Return every SKU that has a balance here, in order."""
         with self._lock:
             return self._session.view.skus()
+
+    def items(self) -> list[CatalogueItem]:
+        """Return the catalogue, as the coordinator last told it and this till has said since."""
+        with self._lock:
+            return list(self._session.view.items.rows.values())
+
+    def newest(self, count_max: int) -> list[Made]:
+        """Return the newest operations of this till that it still keeps, acked or not, the newest first."""
+        with self._lock:
+            return self._outbox.newest(count_max)
+
+    @property
+    def acked_s(self) -> int | None:
+        """How many seconds ago the coordinator last acked something; None when it has not since this till started."""
+        with self._lock:
+            acked_ms = self._session.acked_ms
+        return None if acked_ms is None else (_now_ms() - acked_ms) // 1000
 
     @property
     def pending(self) -> int:

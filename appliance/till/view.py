@@ -24,7 +24,7 @@ from appliance.stock.quantity import format_qty
 from appliance.stock.receipts import ReceiptState
 from appliance.stock.reconcile import Effect, Outcome
 from appliance.till.freshness import Freshness
-from appliance.till.heard import Balance, Page, Unit, read_balance, read_unit
+from appliance.till.heard import Balance, CatalogueItem, Page, read_balance, read_item
 
 PAGE_ROWS = 500
 """Rows asked for at a time: 60 KB of balances, a quarter of what one message may hold."""
@@ -223,11 +223,11 @@ _NOTHING = _Own()
 
 
 class View:
-    """Balances, units and receipts as this till may show them."""
+    """Balances, the catalogue and receipts as this till may show them."""
 
     def __init__(self, new_id: Callable[[], str]) -> None:
         self.balances: Feed[Balance] = Feed(What.BALANCES, read_balance, new_id)
-        self.units: Feed[Unit] = Feed(What.ITEMS, read_unit, new_id)
+        self.items: Feed[CatalogueItem] = Feed(What.ITEMS, read_item, new_id)
         self._own: deque[tuple[int, tuple[Effect, ...]]] = deque()
         self._own_of: dict[str, _Own] = {}
         self._receipts: dict[str, tuple[int, ReceiptState]] = {}
@@ -254,7 +254,7 @@ class View:
 
     def unit(self, sku: str) -> str | None:
         """Return the unit of a SKU, None when the catalogue has not told it yet."""
-        known = self.units.rows.get(sku)
+        known = self.items.rows.get(sku)
         return None if known is None else known.unit
 
     def receipt(self, receipt: str) -> ReceiptState | None:

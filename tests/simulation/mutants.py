@@ -115,7 +115,7 @@ def _handshake() -> Iterator[None]:
         assert isinstance(state, Publish), "a greeting ends with the state that asks for the ack"
         self.phase = Phase.READY
         self._send_from(self._outbox.acked_seq)
-        for feed in (self.view.balances, self.view.units):
+        for feed in (self.view.balances, self.view.items):
             self._ask(feed, now_ms)
         self._send(now_ms)
 

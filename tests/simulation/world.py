@@ -320,6 +320,6 @@ def _unrest(till: Till) -> str:
         "box": till.to_box,
         "news": till.to_till,
         "ack": till.outbox.pending or till.session.phase is not Phase.READY,
-        "answer": view.balances.is_asking or view.units.is_asking,
+        "answer": view.balances.is_asking or view.items.is_asking,
     }
     return " ".join([till.device, *what]) if (what := [name for name, is_so in waits.items() if is_so]) else ""

@@ -62,6 +62,15 @@ def test_an_outbox_begins_at_seq_1_with_a_legal_epoch_and_tag(reopen: Opener) ->
     assert len(outbox.epoch) == 32
 
 
+def test_the_newest_operations_are_shown_with_what_became_of_them(reopen: Opener) -> None:
+    outbox = reopen()
+    kept = add(outbox, 3)
+    acknowledge(outbox, 2, kept[1].tag)
+    shown = outbox.newest(2)
+    assert [(made.seq, made.tag, made.is_acked) for made in shown] == [(3, kept[2].tag, False), (2, kept[1].tag, True)]
+    assert shown[0].operation["type"] == "move"
+
+
 def test_the_outbox_of_one_device_is_not_opened_under_another_id(reopen: Opener) -> None:
     reopen("A1")
     with pytest.raises(OutboxError, match="is the outbox of device A1, not A2"):

@@ -68,8 +68,10 @@ def test_no_operation_is_sent_before_the_coordinator_has_acked_the_epoch(seat: S
     desk.tick(1000)
     desk.online()
     assert desk.take("op") == []
+    assert desk.session.acked_ms is None
     desk.ack(0, None)
     assert desk.sent_seqs() == [[1]]
+    assert desk.session.acked_ms == desk.now_ms
 
 
 def test_an_ack_of_another_epoch_says_nothing(seat: Seat) -> None:

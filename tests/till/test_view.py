@@ -9,7 +9,7 @@ import pytest
 
 from appliance.contract import messages
 from appliance.contract.messages import Row, read_query
-from appliance.till import drafts
+from appliance.till import CatalogueItem, drafts
 from appliance.till.view import ANSWER_MS
 from tests.till.desk import LEDGER, MILK, OTHER, TOPICS, Desk
 
@@ -284,3 +284,33 @@ def test_the_balances_of_a_box_that_was_left_are_forgotten(desk: Desk) -> None:
     desk.answer_state()
     [question] = asked(desk)
     assert cast("int", question["since"]) == 0
+
+
+# --- the catalogue ----------------------------------------------------------------------------------------------------
+
+
+def item(sku: str, rev: int, **details: object) -> Row:
+    return Row(rev, orjson.dumps({"sku": sku, "rev": rev, **details}))
+
+
+def test_the_catalogue_is_told_and_an_own_entry_counts_at_once(desk: Desk) -> None:
+    [question] = asked(desk, "items")
+    kit = [{"sku": "egg", "qty": "2"}]
+    answer(
+        desk,
+        question,
+        5,
+        item(MILK, 4, name="Молоко", barcodes=["1"], price_minor=8990),
+        item("set", 5, components=kit),
+    )
+    milk, breakfast = desk.session.view.items.rows.values()
+    assert milk == CatalogueItem(MILK, "Молоко", "pcs", ("1",), 8990, (), 4)
+    assert (breakfast.name, breakfast.price_minor, breakfast.components) == ("", None, tuple(kit))
+    desk.session.wanted(drafts.item(MILK, {"name": "Milk", "unit": "l"}), desk.now_ms)
+    assert desk.session.view.items.rows[MILK] == CatalogueItem(MILK, "Milk", "l", (), None, (), 5)
+
+
+def test_an_item_that_cannot_be_read_hides_no_other(desk: Desk) -> None:
+    [question] = asked(desk, "items")
+    answer(desk, question, 5, item("new", 4, name=["of", "a", "later", "version"]), item(MILK, 5))
+    assert list(desk.session.view.items.rows) == [MILK]
