@@ -25,6 +25,11 @@ _CACHE_KIB = 8192
 """Page cache of a connection. The writer's hot pages of 100,000 SKUs fit; a Pi has memory for the two connections."""
 
 
+_STATEMENTS = 10_000
+"""Places for prepared statements, of which there are about a hundred. apsw fills them in a ring, one at each execution:
+with its own 100 places, what a turn does once was prepared anew in every turn of 20 receipts."""
+
+
 class LedgerError(Exception):
     """The ledger cannot be used as it is. The text names the file, what is wrong, and the remedy."""
 
@@ -50,7 +55,7 @@ def open_database(path: Path, *, writable: bool, vfs: str | None = None) -> apsw
         raise LedgerError(f"{path}: there is no ledger yet: start the coordinator once")
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE if writable else apsw.SQLITE_OPEN_READONLY
     try:
-        connection = apsw.Connection(str(path), flags=flags, vfs=vfs)
+        connection = apsw.Connection(str(path), flags=flags, vfs=vfs, statementcachesize=_STATEMENTS)
         connection.set_busy_timeout(_BUSY_MS)
         _promise(connection, writable=writable)
         if writable:

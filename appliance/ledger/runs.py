@@ -1,6 +1,6 @@
 """What the ledger knows of the coordinator's runs, by which a device's stamps and its copy of the balances are judged.
 
-The writer's turn asks for every stamped operation, so what does not change within it is looked up once; a reader asks
+The writer asks for every stamped operation, so what does not change within its own run is looked up once; a reader asks
 for every question.
 """
 
@@ -9,22 +9,23 @@ from appliance.stock.stamps import Run
 
 
 class Runs:
-    """Runs as one connection sees them; to be used only while no new one can begin, as within a turn."""
+    """Runs as one connection sees them; to be used only while no new one can begin, as within the writer's own."""
 
     def __init__(self, sql: Sql) -> None:
         self._sql = sql
-        self._known: dict[str, tuple[int | None, bool, bool] | None] = {}
+        self._known: dict[str, tuple[int | None, bool, bool]] = {}
 
     def find(self, run: str, newest_rev: int) -> Run | None:
         """Return what is known of a run, None when it is none of this ledger's own.
 
         newest_rev: the highest revision in the ledger; the run that is under way reaches up to it.
         """
-        if run not in self._known:
-            self._known[run] = self._look_up(run)
-        known = self._known[run]
+        known = self._known.get(run)
         if known is None:
-            return None
+            known = self._look_up(run)
+            if known is None:
+                return None  # And not remembered: a device may make up any number of them.
+            self._known[run] = known
         last_rev, is_measured, is_whole = known
         return Run(newest_rev if last_rev is None else last_rev, is_measured, is_whole)
 

@@ -32,6 +32,8 @@ class Sequences:
         self._sql = sql
         self._devices: dict[str, int] = {}
         self._epochs: dict[tuple[str, str], Epoch] = {}
+        self._last: dict[int, int] = {}
+        """The epoch in which a device committed something last, by their numbers."""
 
     def state(self, device: str, epoch: str) -> EpochState:
         """Return how far an epoch is committed; EpochState() for one that this ledger has never met."""
@@ -94,7 +96,7 @@ class Sequences:
         into.state = EpochState(head.seq, head.tag, into.state.closed)
         into.rejected += is_rejected
         into.is_changed = True
-        self._sql("UPDATE device SET epoch = ? WHERE id = ? AND epoch IS NOT ?", (into.id, into.device, into.id))
+        self._last[into.device] = into.id
         return into
 
     def cover(self, covered: Covered) -> None:
@@ -116,6 +118,8 @@ class Sequences:
         return self._devices[device]
 
     def write(self) -> None:
+        for device, last in self._last.items():
+            self._sql("UPDATE device SET epoch = ? WHERE id = ? AND epoch IS NOT ?", (last, device, last))
         for epoch in self._epochs.values():
             if epoch.is_changed:
                 self._sql(

@@ -54,7 +54,14 @@ class Turn:
     """One transaction under way; it satisfies the rules' `reconcile.View`."""
 
     def __init__(
-        self, connection: apsw.Connection, words: Words, run: int, last_rev: int, now_ms: int, wall_ms: int
+        self,
+        connection: apsw.Connection,
+        words: Words,
+        runs: Runs,
+        run: int,
+        last_rev: int,
+        now_ms: int,
+        wall_ms: int,
     ) -> None:
         self.now_ms = now_ms
         self._sql = connection.execute
@@ -63,7 +70,7 @@ class Turn:
         self._wall_ms = wall_ms
         self._since = self._rev = last_rev
         self._history = History(self._sql, (now_ms, wall_ms))
-        self._runs = Runs(self._sql)
+        self._runs = runs
         self._sequences = Sequences(self._sql)
         self._shelf = Shelf(self._sql, words, self._history, wall_ms)
         self._receipts = Receipts(self._sql, self._history)

@@ -20,6 +20,7 @@ from appliance.ledger.acks import read_ack
 from appliance.ledger.database import DISK_FAULTS, FILE_NAME, DiskFault, LedgerError, open_database, transaction
 from appliance.ledger.jobs import JobReader
 from appliance.ledger.pruning import prune_step
+from appliance.ledger.runs import Runs
 from appliance.ledger.turn import Turn
 from appliance.ledger.words import Words
 
@@ -56,6 +57,7 @@ class Writer:
                 "or STOCK_DATA_DIR to another directory"
             )
         self._run: int | None = None
+        self._runs = Runs(self._connection.execute)
         self._kept_ms = 0
         self.is_gap_unknown = False
         """Whether this run began after a power cut of unknown length."""
@@ -84,6 +86,7 @@ class Writer:
                 ),
             )
             self._run = self._connection.last_insert_rowid()
+        self._runs = Runs(self._connection.execute)
         self.is_gap_unknown = not is_measured
         self._kept_ms = start_ms
         return start_ms
@@ -98,7 +101,7 @@ class Writer:
         """One transaction at shop time `now_ms`. Raises DiskFault when the disk did not take it: nothing changed."""
         assert self._run is not None, "a run has begun"
         with self._transaction():
-            turn = Turn(self._connection, self._words, self._run, self.last_rev, now_ms, wall_ms)
+            turn = Turn(self._connection, self._words, self._runs, self._run, self.last_rev, now_ms, wall_ms)
             yield turn
             is_kept = turn.write()
         if is_kept:

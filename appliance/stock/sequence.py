@@ -44,7 +44,8 @@ def place_message(first_seq: int, after: str | None, epoch: EpochState, tag_at: 
     before = first_seq - 1
     if before > epoch.seq:
         return Place.GAP
-    if before < 1 or after is None or tag_at(before) == after:
+    # Nearly always it is the last of its epoch, which is known already.
+    if before < 1 or after is None or (epoch.tag if before == epoch.seq else tag_at(before)) == after:
         return Place.NEXT
     return Place.REUSED
 
