@@ -202,6 +202,27 @@ def test_what_breaks_the_frames_ends_that_connection_alone_and_is_said(
     assert reason in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("sent", "reason"), [(text, "MQTT is binary"), (unmasked, "masking"), (too_large, "exceeds limit of 20480")]
+)
+def test_a_stranger_that_breaks_the_frames_is_one_line_however_often_it_comes(
+    certificate: Certificate,
+    client: ssl.SSLContext,
+    sent: Callable[[Frames], None],
+    reason: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with closing(Ours(tls=certificate.context, is_websocket=True)) as broker:
+        for _ in range(3):
+            with WebSocketClient(broker.address, client) as stranger:
+                sent(stranger.frames)
+                stranger.frames.flush()
+                assert stranger.is_closed()
+        wait_until(lambda: broker.broker.traffic().refused["malformed"] == 3)
+    [said] = [line for line in caplog.messages if "connection-refused" in line]
+    assert reason in said
+
+
 def test_before_its_log_in_a_peer_makes_us_hold_little(certificate: Certificate, client: ssl.SSLContext) -> None:
     with (
         closing(Ours(tls=certificate.context, is_websocket=True, connect_s=60)) as broker,

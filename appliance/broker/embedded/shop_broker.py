@@ -34,6 +34,7 @@ from appliance.broker.embedded.publication import Publication
 from appliance.broker.embedded.repeats import Repeats
 from appliance.broker.embedded.session import DeviceSession
 from appliance.broker.embedded.traffic import REFUSALS, Traffic
+from appliance.broker.embedded.websocket import BrokenFrames
 from appliance.broker.ports import Authenticator, RetainedSource
 from appliance.contract.delivery import Channel, Delivery
 from appliance.contract.topics import Topics
@@ -237,6 +238,8 @@ class ShopBroker(Broker):
             self._refuse("late", address, f"no CONNECT within {self.limits.connect_s} s")
         except ssl.SSLError as error:
             self._refuse("tls", address, f"TLS: {error.reason}")
+        except BrokenFrames as error:
+            self._refuse("malformed", address, f"malformed: {error.strerror}")
         except OSError:
             pass  # It went away before it was anybody: there is nothing to tell, and nobody.
         else:

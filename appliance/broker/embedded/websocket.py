@@ -38,6 +38,13 @@ _chatter = logging.getLogger(__name__)
 _chatter.setLevel(logging.ERROR)  # It tells of every connection, as the broker does.
 
 
+class BrokenFrames(ConnectionAbortedError):
+    """The peer broke the WebSocket after it was open. strerror: how."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(errno.ECONNABORTED, reason)
+
+
 class WebSocket(asyncio.Protocol, asyncio.Transport):
     """One connection: the protocol of the TLS beneath it, and the transport of the MQTT inside.
 
@@ -213,7 +220,7 @@ class WebSocket(asyncio.Protocol, asyncio.Transport):
         """Have whoever waits for this peer know why it is over."""
         self._is_over = True
         self._end_opening(Malformed(reason))
-        self._reader.set_exception(ConnectionAbortedError(errno.ECONNABORTED, reason))
+        self._reader.set_exception(BrokenFrames(reason))
 
     def _end_opening(self, error: Exception) -> None:
         if not self._opened.done():
