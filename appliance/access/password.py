@@ -78,17 +78,23 @@ class ShopPassword:
             self._keep(hashed)
             self._hash = hashed
 
-    def propose(self, password: str) -> None:
+    def propose(self, password: str) -> bool:
         """Put a first password in force, which is kept once somebody has come in with it.
 
-        It is on a sheet that nobody may have read: until then the next start can make another. One that is set stays.
+        It is on a sheet that nobody may have read: until then the next start can make another. Returns whether it is in
+        force: one that is set stays.
         """
         with self._changing:
-            if self._hash is None:
-                self._hash = self._hasher.hash(password)
+            if self._hash is not None:
+                return False
+            self._hash = self._hasher.hash(password)
+            return True
 
     async def authenticate(self, user: str, password: bytes) -> bool:
-        """Return whether a device may log in. Any device may, with the shop's password; `user` decides nothing."""
+        """Return whether a device may log in. Any device may, with the shop's password; `user` decides nothing.
+
+        Raises OSError when the disk does not take a proposed password, which has just been right.
+        """
         del user
         hashed = self._hash
         if hashed is None:

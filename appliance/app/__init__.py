@@ -165,9 +165,9 @@ async def serve(
         if isinstance(broker, Embedded):
             entrance, slips = broker.entrance, Slips(settings, broker.entrance.certificate)
             changes |= Devices(settings.shop, slips, entrance, broker, printers, roster).handlers()
-            changes |= password_handlers(settings, entrance.password)
             if entrance.wants_first_slip:
                 first_slips.append(FirstSlip(entrance, slips, printers))
+            changes |= password_handlers(settings, entrance.password, first_slips)
         else:
             changes |= refusals()
         control = ControlServer(directory, partial(answering, readers, running, one_at_a_time(changes)))

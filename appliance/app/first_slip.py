@@ -35,6 +35,8 @@ class FirstSlip:
         self._printers = printers
         self._stopping = threading.Event()
         self._doubts = 0
+        self.is_sheet_at_stake = False
+        """Whether a password that is set now makes a sheet worthless: one is under way, or such a one is out."""
 
     def run(self) -> None:
         log.error(
@@ -55,15 +57,23 @@ class FirstSlip:
         assert self._entrance.password is not None, "else no first slip is wanted"
         for printer in self._printers:
             password = make_password()
+            self.is_sheet_at_stake = True
             try:
                 level = printed(printer, self._slips.make(FIRST_DEVICE, password), is_shops=True)
             except InDoubt as why:
                 log.warning("first slip printer=%s reason=%r", printer.name, str(why))
                 self._doubts += 1
+                self.is_sheet_at_stake = False
                 return _RESTS_S[min(self._doubts, len(_RESTS_S)) - 1]
             except NotPrinted:
+                self.is_sheet_at_stake = False
                 continue
-            self._entrance.password.propose(password)
-            log.info("first slip printed printer=%s level=%s", printer.name, level)
+            if self._entrance.password.propose(password):
+                self.is_sheet_at_stake = False
+                log.info("first slip printed printer=%s level=%s", printer.name, level)
+            else:
+                log.warning(
+                    "first slip is worthless printer=%s reason=%r", printer.name, "a password was set meanwhile"
+                )
             return 0
         return _RETRY_S

@@ -15,7 +15,10 @@ class Authenticator(Protocol):
         ...
 
     async def authenticate(self, user: str, password: bytes) -> bool:
-        """Return whether this password is that device's. Expensive hashing is its own affair, off the event loop."""
+        """Return whether this password is that device's. Expensive hashing is its own affair, off the event loop.
+
+        Raises OSError when a first password cannot be kept, which lets nobody in who could not come back.
+        """
         ...
 
 

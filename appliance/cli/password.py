@@ -39,5 +39,7 @@ def change(config: Config = None) -> None:
         raise Failure("the password is empty: nothing was changed")
     if len(password.encode()) > _BYTES_MAX:
         raise Failure(f"the password has more than {_BYTES_MAX} bytes: nothing was changed")
-    asking.running(settings.data_dir, "password", password=password)
+    [row] = asking.running(settings.data_dir, "password", password=password)
     print("changed: devices without a token log in with it from now on")
+    if row["is_slip_worthless"]:
+        print("a first slip was being printed: the password on that sheet lets nobody in, so destroy it")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.access.test_change_of_password import changed
 from tests.access.test_devices import log_in
 from tests.access.test_printed_slips import box_with, has_begun, token_on
 from tests.box import Box
@@ -67,6 +68,19 @@ def test_a_first_slip_waits_for_paper_and_one_in_doubt_is_worth_nothing(tmp_path
         pty.plug()
         wait_until(lambda: "first slip printed" in box.log.read_text())
         assert log_in(box, "A1", token_on(pty.sheets()[-1])) == 0
+
+
+def test_a_password_that_is_set_while_the_first_slip_prints_makes_it_worthless_and_says_so(
+    tmp_path: Path, pty: PtyPrinter
+) -> None:
+    pty.do(lambda printer: setattr(printer, "bytes_per_s", 4000.0))
+    with unseen_box(tmp_path / "data", pty) as box:
+        wait_until(lambda: has_begun(pty))
+        done = changed(box, b"sesame\n")
+        assert (done.returncode, "lets nobody in, so destroy it" in done.stdout) == (0, True)
+        wait_until(lambda: "first slip is worthless printer=main" in box.log.read_text())
+        assert [log_in(box, "A1", word) for word in (token_on(pty.sheets()[0]), "sesame")] == [4, 0]
+        assert "first slip printed" not in box.log.read_text()
 
 
 def test_a_box_that_has_a_device_prints_no_first_slip(tmp_path: Path, pty: PtyPrinter) -> None:

@@ -1,12 +1,17 @@
 """The shop's password: only the right one lets in, and only its hash is kept."""
 
 import asyncio
+import errno
+import os
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from appliance.access.password import FILE_NAME, ShopPassword, make_password
+from tests.broker import wire
+from tests.broker.running import Ours, Shop
 
 
 def _lets_in(shop: ShopPassword, word: str, user: str = "A1") -> bool:
@@ -179,3 +184,34 @@ def test_a_made_password_is_typed_without_a_mistake_and_never_the_same() -> None
     for word in made:
         assert [len(group) for group in word.split("-")] == [4, 4, 4, 4]
         assert not set(word) & set("0O1lI")
+
+
+class Behind(Shop):
+    """A shop whose devices come in by a password that is really kept."""
+
+    def __init__(self, password: ShopPassword) -> None:
+        super().__init__()
+        self._password = password
+
+    async def authenticate(self, user: str, password: bytes) -> bool:
+        return await self._password.authenticate(user, password)
+
+
+def test_a_full_disk_at_the_first_log_in_is_told_and_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def is_full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    password = ShopPassword(tmp_path)
+    password.propose("proposed")
+    with closing(Ours(Behind(password))) as broker:
+        with monkeypatch.context() as disk, wire.Client(broker.address) as till:
+            disk.setattr("appliance.durable.replace", is_full)
+            till.send(wire.connect(password="proposed"))
+            assert till.expect(wire.CONNACK).body[1] == 3
+            assert till.is_closed()
+        assert "the password could not be kept: No space left on device" in caplog.text
+        with wire.Client(broker.address).log_in(password="proposed") as till:
+            assert till.answers()
+    assert _lets_in(ShopPassword(tmp_path), "proposed")

@@ -97,7 +97,11 @@ class Login:
     async def _check_password(self, address: str, device: str, client_id: str | None, password: bytes) -> None:
         if self._guard.is_throttled(address, device, client_id):
             raise Refused(SERVER_UNAVAILABLE, "too many failed log-ins from this address")
-        if not await self._authenticator.authenticate(device, password):
+        try:
+            is_right = await self._authenticator.authenticate(device, password)
+        except OSError as error:
+            raise Refused(SERVER_UNAVAILABLE, f"the password could not be kept: {error.strerror}") from error
+        if not is_right:
             self._guard.failed(address, device, client_id, password)
             raise Refused(BAD_USERNAME_PASSWORD, "the password is wrong")
         self._guard.succeeded(address, device, client_id)
