@@ -133,13 +133,19 @@ def test_a_port_that_another_one_has_is_a_sentence_and_no_start(tmp_path: Path) 
     assert "Traceback" not in refused.stderr
 
 
-def test_a_ledger_that_cannot_be_read_leaves_the_rest(free_port: int, tmp_path: Path) -> None:
+def test_a_ledger_that_cannot_be_read_and_a_broker_that_does_not_answer_leave_the_rest(
+    free_port: int, tmp_path: Path
+) -> None:
     def fail(_: Any) -> Any:
         raise apsw.IOError("disk I/O error")
 
     running: Any = SimpleNamespace(settings=SimpleNamespace(data_dir=tmp_path), row=fail)
     reader: Any = None
-    broker = SimpleNamespace(is_connected=False, traffic=lambda: None)
+
+    def stand_still() -> Any:
+        raise TimeoutError
+
+    broker = SimpleNamespace(is_connected=False, traffic=stand_still)
     metrics = Metrics(free_port)
     try:
         metrics.watch(running, broker, reader)

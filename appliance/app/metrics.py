@@ -10,7 +10,7 @@ without end (a SKU, a receipt, a run).
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
 from time import perf_counter
 from typing import Any, Protocol
@@ -153,8 +153,10 @@ class _Box(Collector):
     def _collect(self) -> Iterator[Metric]:
         yield from _of_machine(machine.look(self._running.settings.data_dir))
         yield _gauge("stock_broker_connected", "Whether the box can speak to its broker.", self._broker.is_connected)
-        if (traffic := self._broker.traffic()) is not None:
-            yield from _of_traffic(traffic)
+        # An event loop that stands still is worth a scrape all the same: the rest tells why.
+        with suppress(TimeoutError):
+            if (traffic := self._broker.traffic()) is not None:
+                yield from _of_traffic(traffic)
         try:
             row, jobs = self._running.row(self._reader), self._reader.jobs.counts()
         except DISK_FAULTS:
