@@ -37,41 +37,68 @@ def within(*module: str) -> list[str]:
     return ["unshare", *rights, "--net", sys.executable, "-m", *module]
 
 
-class Sides:
-    """The line between the two sides, and what is wrong with it."""
+class Side:
+    """A network namespace beside this one, at the other end of a line, for as long as the block lasts.
+
+    line: this side's end of it. here, there: the addresses of both ends.
+    """
+
+    def __init__(self, line: str, here: str, there: str) -> None:
+        self.line = line
+        self._here = here
+        self._there = there
 
     def __enter__(self) -> Self:
         # It lives until its input ends, so no longer than this process.
         self._holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo; cat"], stdin=-1, stdout=-1)
         assert self._holder.stdout is not None
         self._holder.stdout.readline()  # Before that it may still be on this side.
-        _run("ip", "link", "set", "lo", "up")
-        _run("ip", "link", "add", "tills", "type", "veth", "peer", "name", "box", "netns", str(self._holder.pid))
-        _run("ip", "address", "add", f"{TILLS}/24", "dev", "tills")
-        _run("ip", "link", "set", "tills", "up")
-        _run(*self.at_box, "ip", "link", "set", "lo", "up")
-        _run(*self.at_box, "ip", "address", "add", f"{BOX}/24", "dev", "box")
-        _run(*self.at_box, "ip", "link", "set", "box", "up")
+        run("ip", "link", "add", self.line, "type", "veth", "peer", "name", "line", "netns", str(self._holder.pid))
+        for inside, end, address in (((), self.line, self._here), (self.inside, "line", self._there)):
+            run(*inside, "ip", "link", "set", "lo", "up")
+            run(*inside, "ip", "address", "add", f"{address}/24", "dev", end)
+            run(*inside, "ip", "link", "set", end, "up")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._holder.communicate()
+
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """The words that put a command there."""
+        return ("nsenter", "--target", str(self._holder.pid), "--net")
+
+
+class Sides:
+    """The line between the tills' side, which is this one, and the box's; and what is wrong with it."""
+
+    def __init__(self) -> None:
+        self._box = Side("tills", TILLS, BOX)
+
+    def __enter__(self) -> Self:
+        self._box.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.heal()
-        self._holder.communicate()
+        self._box.__exit__(kind, error, trace)
 
     @property
     def at_box(self) -> tuple[str, ...]:
         """The words that put a command on the box's side."""
-        return ("nsenter", "--target", str(self._holder.pid), "--net")
+        return self._box.inside
 
     def break_(self, fault: str) -> None:
         """Let one of FAULTS begin, in the place of what was wrong before."""
         there, back = FAULTS[fault]
-        _run("nft", "-f", "-", text=_RULES.format(there=there, back=back))
+        run("nft", "-f", "-", text=_RULES.format(there=there, back=back))
 
     def heal(self) -> None:
-        _run("nft", "flush", "ruleset")
+        run("nft", "flush", "ruleset")
 
 
 _RULES = """\
@@ -89,6 +116,7 @@ table inet faults {{
 """
 
 
-def _run(*command: str, text: str = "") -> None:
+def run(*command: str, text: str = "") -> None:
+    """Run a command of the network's; it must succeed."""
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stderr}"

@@ -62,6 +62,11 @@ class Line:
         return is_measured(self.unit)
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether nothing but its code is known of it."""
+        return not self.name and not self.unit and self.price_minor is None
+
+    @property
     def amount_minor(self) -> int:
         """Halves of the smallest coin are rounded up, as on the customer's receipt."""
         return 0 if self.price_minor is None else (self.qty_milli * self.price_minor + 500) // 1000
@@ -136,6 +141,16 @@ class Cart:
         """Return the cart without the chosen line."""
         lines = self.lines[: self.chosen] + self.lines[self.chosen + 1 :]
         return replace(self, lines=lines, chosen=max(0, min(self.chosen, len(lines) - 1)))
+
+    def told(self, items: Mapping[str, CatalogueItem]) -> "Cart":
+        """Return the cart with names and prices of what was scanned before the catalogue told them."""
+        lines = tuple(
+            replace(line, name=item.name, unit=item.unit, price_minor=item.price_minor, components=item.components)
+            if line.is_unknown and (item := items.get(line.sku)) is not None
+            else line
+            for line in self.lines
+        )
+        return replace(self, lines=lines)
 
     def moved(self, by: int) -> "Cart":
         """Return the cart with another line chosen."""

@@ -427,6 +427,7 @@ class Desk(App[None], inherit_bindings=False):
         self._listed_s, self._are_goods_old = monotonic(), False
         if self._goods.take(self._till.items(), self._till.skus()):
             self._goods.save(self._directory.catalogue)
+            self._change(lambda: self._cart.told(self._goods.items))
             self._search(self.query_one("#line", Input).value)
 
     def _name_of(self, sku: str) -> str:

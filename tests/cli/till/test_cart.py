@@ -1,5 +1,7 @@
 """The cart does what the keys ask, and never makes a receipt that the box would reject."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
@@ -27,6 +29,17 @@ def test_the_total_is_exact_and_says_when_a_price_is_missing() -> None:
     assert cart.is_priced
     assert not cart.add(UNPRICED).is_priced
     assert cart.add(UNPRICED).total_minor == cart.total_minor
+
+
+def test_what_was_scanned_before_the_catalogue_came_gets_its_name_and_price() -> None:
+    unknown = CatalogueItem(MILK.sku, "", "", (), None, (), 0)
+    cart = Cart("R1").add(unknown).add(unknown).add(UNPRICED)
+    assert cart.told({}) == cart
+    told = cart.told({MILK.sku: MILK, CHEESE.sku: CHEESE})
+    assert (told.lines[0].title, told.lines[0].qty, told.total_minor) == ("Молоко", "2", 17980)
+    assert told.lines[1] == cart.lines[1]
+    dearer = replace(MILK, price_minor=9990)
+    assert told.told({MILK.sku: dearer}) == told, "what the customer was told stays"
 
 
 def test_minus_leaves_one_piece_and_remove_takes_the_line() -> None:
