@@ -256,13 +256,10 @@ def _state_first(log: Sequence[Seen], _device: str) -> Judged:
 
 
 def _waits_for_ack(log: Sequence[Seen], _device: str) -> Judged:
-    asked: set[int] = set()
     answered: set[tuple[int, Any]] = set()
     for seen in log:
-        if leaf(seen) == "state" and seen.is_said:
-            asked.add(seen.connection)
-        elif leaf(seen) == "ack" and not seen.is_said and seen.connection in asked:
-            # What a subscription brings is the retained ack of long ago, and no answer.
+        if leaf(seen) == "ack" and not seen.is_said:
+            # The retained one, too: a till that has said its state takes it for the answer, when it reads it late.
             answered.add((seen.connection, read(seen.packet.payload).get("epoch")))
         elif leaf(seen) == "op" and seen.is_said:
             epoch = read(seen.packet.payload).get("epoch")
