@@ -1,16 +1,18 @@
-"""The command: measure every case in interleaved rounds, print the tables, write the JSON and the plot."""
+"""The command: measure every case in interleaved rounds, print the tables, write JSON, a page's table and the plot."""
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import orjson
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from scripts.benchmark import machine, report
-from scripts.benchmark.cases import Site
+from scripts.benchmark.cases import Case, Site
 from scripts.benchmark.cases.all import CASES
 from scripts.benchmark.rounds import Result, measure
 from scripts.processes import Failed
@@ -27,6 +29,10 @@ def bench(
     ] = False,
     json: Annotated[Path | None, typer.Option(help="Write every figure of every run to this file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the ratios into this file, .svg or .png.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write a table for a page into this file.")] = None,
+    again: Annotated[
+        Path | None, typer.Option("--from", help="Measure nothing: show what an earlier run has written with --json.")
+    ] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of each case.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Measured seconds of each run.")] = None,
     scale: Annotated[
@@ -42,7 +48,33 @@ def bench(
     cases = [case for case in CASES if case.name.startswith(only)]
     if not cases:
         raise Failed(f"no case begins with {only!r}: there are {', '.join(case.name for case in CASES)}")
-    place = machine.describe(directory)
+    if again is None:
+        run: dict[str, Any] = {
+            "machine": machine.describe(directory),
+            "rounds": rounds,
+            "seconds": seconds,
+            "scale": scale,
+        }
+        results = _measured(cases, directory, rounds, seconds, scale)
+    else:
+        run = orjson.loads(again.read_bytes())
+        results = report.from_json(cases, run.pop("results"))
+    console = Console()
+    for case in cases:
+        console.print(report.table(case, [result for result in results if result.case == case.name]))
+        console.print()
+    where = ", ".join(f"{key}: {value}" for key, value in run["machine"].items())
+    told = f"{run['rounds']} rounds, {run['seconds']:g} s measured in each run, scale {run['scale']:g}. {where}"
+    console.print(told)
+    if json is not None:
+        report.write_json(json, {**run, "results": report.as_json(cases, results)})
+    if markdown is not None:
+        markdown.write_text(report.markdown(cases, results, told))
+    if plot is not None:
+        report.plot(plot, cases, results)
+
+
+def _measured(cases: Sequence[Case], directory: Path, rounds: int, seconds: float, scale: float) -> list[Result]:
     results: list[Result] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
@@ -56,17 +88,7 @@ def bench(
         for case in cases:
             progress.update(task, description=case.name)
             results += measure(case, site, rounds, lambda: progress.advance(task))
-    console = Console()
-    for case in cases:
-        console.print(report.table(case, [result for result in results if result.case == case.name]))
-        console.print()
-    told = ", ".join(f"{key}: {value}" for key, value in place.items())
-    console.print(f"{rounds} rounds, {seconds:g} s measured in each run, scale {scale:g}. {told}")
-    if json is not None:
-        run = {"machine": place, "rounds": rounds, "seconds": seconds, "scale": scale}
-        report.write_json(json, {**run, "results": report.as_json(cases, results)})
-    if plot is not None:
-        report.plot(plot, cases, results)
+    return results
 
 
 if __name__ == "__main__":

@@ -1,10 +1,15 @@
-"""What is shown of the results: a table a case, JSON with every figure, and a plot of the ratios."""
+"""What is shown of the results: a table a case, JSON with every figure, a table for a page, a plot of the ratios.
+
+Page and plot are made of the JSON as well as of a run, so that what is published can be made anew without measuring.
+"""
 
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from rich.table import Table
 
@@ -60,6 +65,44 @@ def as_json(cases: Sequence[Case], results: Sequence[Result]) -> list[dict[str, 
     ]
 
 
+def from_json(cases: Sequence[Case], rows: Sequence[dict[str, Any]]) -> list[Result]:
+    """Return the results that `as_json` has written, of the cases that are wanted."""
+    return [
+        Result(
+            case.name,
+            measure,
+            case.contenders[0],
+            {contender: tuple(figures["runs"]) for contender, figures in row["contenders"].items()},
+        )
+        for case in cases
+        for measure in case.measures
+        for row in rows
+        if (row["case"], row["measure"]) == (case.name, measure.name)
+    ]
+
+
+def markdown(cases: Sequence[Case], results: Sequence[Result], told: str) -> str:
+    """Return one table of all cases: the first measure of each, and those with a goal. told: where, and how."""
+    lines = ["| case | figure | ours | beside it (ours ÷ it) | goal |", "|---|---|---|---|---|"]
+    for case in cases:
+        title = case.title
+        of_case = [result for result in results if result.case == case.name]
+        for place, result in enumerate(of_case):
+            goals = _goals(case, result)
+            if place and not goals:
+                continue
+            cells = (
+                title,
+                result.measure.unit,
+                _figure(result.median(result.subject)) if result.subject in result.runs else "",
+                ", ".join(_beside(result, contender) for contender in result.runs if contender != result.subject),
+                "; ".join(f"{goal.peer or ''} {_goal(result, goal)}".strip() for goal in goals),
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+            title = ""
+    return "\n".join([*lines, "", f"Medians. **Bold** is who is better than ours there. {told}", ""])
+
+
 def write_json(path: Path, report: dict[str, object]) -> None:
     path.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
 
@@ -87,7 +130,18 @@ def plot(path: Path, cases: Sequence[Case], results: Sequence[Result]) -> None:
     axes.set_xscale("log")
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xlabel("times as good as it: right of 1 we are better, left of it the other is")
-    figure.savefig(path)
+    with rc_context({"svg.fonttype": "none"}):  # Else every letter is a drawing of its own.
+        figure.savefig(path)
+
+
+def _beside(result: Result, contender: str) -> str:
+    text = f"{contender} {_figure(result.median(contender))}"
+    if contender not in result.peers:
+        return text
+    ratio = statistics.median(result.ratios(contender))
+    is_better = ratio < 1 if result.measure.better == "more" else ratio > 1
+    text = f"{text} ({_figure(ratio)})"
+    return f"**{text}**" if is_better else text
 
 
 def _goals(case: Case, result: Result) -> list[Goal]:

@@ -53,6 +53,13 @@ def test_a_tiny_run_reports_every_measure_of_every_contender(case: cases.Case, t
     assert sum(len(row["goals"]) for row in said["results"]) == len(case.goals)
     assert case.title[:20] in result.stdout
     assert not has_peers or plot.read_text().startswith("<?xml")
+    page = tmp_path / "page.md"
+    again = [sys.executable, "-m", "scripts.benchmark", "--only", case.name, "--from", str(report)]
+    shown = subprocess.run([*again, "--markdown", str(page)], capture_output=True, text=True, check=False)
+    assert shown.stdout == result.stdout
+    lines = page.read_text().splitlines()
+    assert lines[2].startswith(f"| {case.title} | {case.measures[0].unit} | ")
+    assert "1 rounds, 0.2 s measured in each run, scale 0.002." in lines[-1]
 
 
 @pytest.mark.parametrize(
