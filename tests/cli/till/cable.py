@@ -58,6 +58,7 @@ def play(directory: Path) -> Iterator[str]:
             pay(till)
             for code in (MILK, BREAD):
                 scan(till, code)
+            till.sees(f"{NAMES[MILK]} 1 89.90 89.90 11↑", f"{NAMES[BREAD]} 1 54.90 54.90 7 ")
             pay(till)
             till.sees("2 to send", "↑ 2 sold", "no answer for")
         assert on_hand(box) == {MILK: "12", BREAD: "7"}, "nothing has reached the box"
