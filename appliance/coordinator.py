@@ -205,6 +205,7 @@ class Coordinator:
             self._inbox.put_back(unfinished)
             self.has_inbox.set()
         self._hand.done()
+        self._store.checkpoint()
         return len(batch)
 
     def _reconcile(

@@ -131,7 +131,6 @@ class _Clerk:
 
     def __call__(self) -> None:
         shop, connection = self._shop, self._shop.writer._connection
-        connection.pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         connection.pragma("synchronous", self._synchronous)
         match self._chance.randrange(8):
             case 0:
@@ -189,7 +188,11 @@ def _states(log: Sequence[Entry]) -> Iterator[list[tuple[int, str]]]:
             yield
         states.append((len(log), digest_of(connection)))
 
-    with mock.patch.object(database, "transaction", transaction), mock.patch.object(writer, "transaction", transaction):
+    with (
+        mock.patch.object(database, "transaction", transaction),
+        mock.patch.object(writer, "transaction", transaction),
+        mock.patch.object(writer, "CHECKPOINT_PAGES", CHECKPOINT_PAGES),
+    ):
         yield states
 
 

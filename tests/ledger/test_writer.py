@@ -219,3 +219,25 @@ def _nameless_files() -> set[str]:
     """What this process has open that has no name any more, as temporary files do."""
     open_files = {str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()}
     return {name for name in open_files if name.endswith("(deleted)")}
+
+
+def test_log_is_copied_into_the_database_when_its_news_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = shop.directory / FILE_NAME
+    told = 0
+
+    def hear(topic: str, payload: bytes) -> None:
+        nonlocal told
+        told += 1
+        assert database.stat().st_mtime_ns == before_ns, "nobody hears of a commit only after the copy"
+
+    shop.link.heard = hear
+    before_ns = database.stat().st_mtime_ns
+    shop.say("A1", message(operation(1)))
+    assert database.stat().st_mtime_ns == before_ns, "not yet: the log is short"
+    monkeypatch.setattr("appliance.ledger.writer.CHECKPOINT_PAGES", 1)
+    shop.say("A1", message(operation(2)))
+    assert told
+    assert database.stat().st_mtime_ns > before_ns
+    copied = apsw.Connection(f"file:{database}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    with closing(copied):
+        assert copied.execute("SELECT max(revision) FROM txn").get == 2, "all of it, without the log"
