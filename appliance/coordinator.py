@@ -46,7 +46,7 @@ from appliance.stock.order import Fact
 from appliance.stock.reconcile import reconcile
 from appliance.stock.sequence import Place, place, place_message
 from appliance.stock.stamps import When, when
-from appliance.work import TURN_BYTES, TURN_MS, Change, Order, Reply, Rest, Room, Work
+from appliance.work import TURN_BYTES, TURN_MAX_MS, TURN_MS, Change, Order, Reply, Rest, Room, Work
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +96,8 @@ class Coordinator:
         self._reserve_ms = reserve_ms
         self._expired_ms = clock.shop_ms()
         self._rev = store.last_rev
+        self._commit_ms = 0
+        """How long the last commit took."""
         self.questions = Questions(
             topics=topics, speaker=speaker, pages=pages, link=link, hand=hand, notice=self.notice
         )
@@ -175,7 +177,8 @@ class Coordinator:
         unfinished: list[Waiting[Work]] = []
         try:
             with self._store.turn(self._clock.shop_ms(), self._clock.wall_ms()) as turn:
-                room = Room(size_max, self._clock.shop_ms() + TURN_MS, self._clock)
+                turn_ms = min(max(TURN_MS, self._commit_ms), TURN_MAX_MS)
+                room = Room(size_max, self._clock.shop_ms() + turn_ms, self._clock)
                 for waiting in batch:
                     if unfinished or (finished and room.is_over()):
                         unfinished.append(waiting)
@@ -186,12 +189,14 @@ class Coordinator:
                     room.size -= waiting.size
                 if is_expiry_due and not (batch and self._hand.is_careful):
                     self._expire(turn)
+                judged_ms = self._clock.shop_ms()
                 self._hand.judged()
                 if any(isinstance(waiting.work, Change) for waiting in batch):
                     self._watch_printers(turn)
         except BaseException:
             self._inbox.put_back(batch)
             raise
+        self._commit_ms = self._clock.shop_ms() - judged_ms
         self._announce(turn.committed(), replies)
         for waiting in finished:
             match waiting.work:

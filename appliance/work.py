@@ -25,6 +25,10 @@ TURN_MS = 20
 the turn that is under way and then for its own, so half of 100 ms is left for the disk and for telling it. With 64 KiB
 and no such bound a turn took 30 ms here, and beyond 64 operations a commit gets no faster."""
 
+TURN_MAX_MS = 50
+"""On a slow disk a turn judges for as long as the last commit took, so that no more than half of the time is waited for
+the disk; but not for longer than this, for a disk that stood still once must not keep a sale waiting."""
+
 
 @dataclass(slots=True)
 class Order:

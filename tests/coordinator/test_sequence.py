@@ -1,5 +1,7 @@
 """Identity, order, refusal and forks, through the real coordinator and ledger: the contract's "Operations"."""
 
+from unittest import mock
+
 import orjson
 import pytest
 
@@ -217,3 +219,24 @@ def test_turn_whose_time_is_over_leaves_the_rest_in_order_to_the_next(shop: Shop
     assert turns > 4
     acks = [orjson.loads(payload) for topic, payload in shop.link.log if topic.endswith("/ack")]
     assert not any(ack.get("gap") for ack in acks)
+
+
+@pytest.mark.parametrize(("commit_ms", "judged"), [(0, 2), (TURN_MS * 2, 4), (10_000, 5)])
+def test_turn_may_take_as_long_as_the_last_commit_within_bounds(shop: Shop, commit_ms: int, judged: int) -> None:
+    class SlowClock(Clock):
+        step_ms = 0
+
+        def shop_ms(self) -> int:
+            self.now_ms += self.step_ms
+            return self.now_ms
+
+    clock = shop.coordinator._clock = SlowClock()
+
+    def begin_commit() -> None:
+        clock.now_ms += commit_ms
+
+    with mock.patch.object(shop.crashes, "judged", begin_commit):
+        shop.say("A1", message(operation(1)))
+    clock.step_ms = TURN_MS // 2
+    shop.say("A1", message(*(operation(seq) for seq in range(2, 20))))
+    assert shop.retained("device/A1/ack")["seq"] == 1 + judged
