@@ -15,7 +15,9 @@ _SLICE = 256
 
 _LINGER_S = 0.001
 """How long after the last call the loop looks again by itself, and need not be woken. A commit's announcements are
-posted in less; what is posted later than the first of them waits no longer than this."""
+posted in less; what is posted later than the first of them waits no longer than this. Refused: to hold all that a
+turn posts until its end, and wake the loop once. At 100 sales a second threads changed 3 times a sale and not 6, but
+the CPU was the same, and another till's screen showed the balance 0.3 ms later."""
 
 
 class Doorway:
