@@ -355,8 +355,7 @@ class Coordinator:
         """Record the next operation of an epoch: applied, rejected, or known from before a fork."""
         try:
             self._fork(turn, device, epoch, head)
-            if is_again(head) and (same_as := turn.committed_before(device, head.tag)) is not None:
-                turn.repeat(device, epoch, head, same_as)
+            if self._is_repeated(turn, device, epoch, head):
                 return None
             operation = read_operation(head, is_linked=is_linked, is_own=device == SHOP_DEVICE)
             run = turn.run(operation.stamp.run) if operation.stamp else None
@@ -386,6 +385,13 @@ class Coordinator:
             return error
         return None
 
+    def _is_repeated(self, turn: Turn, device: str, epoch: str, head: Head) -> bool:
+        """Record an operation that is known from before a fork as that one, and say whether it was."""
+        same_as = turn.committed_before(device, head.tag) if is_again(head) else None
+        if same_as is not None:
+            turn.repeat(device, epoch, head, same_as)
+        return same_as is not None
+
     def _fork(self, turn: Turn, device: str, epoch: str, head: Head) -> None:
         """Close the epochs that a fork's first operation comes from. Raises Rejected when they cannot be read."""
         if parents := read_parents(head):
@@ -397,9 +403,12 @@ class Coordinator:
 
     def _set_aside(self, turn: Turn, device: str, epoch: str, head: Head) -> None:
         """Record an operation as rejected without looking into it: twice that was the end of this program."""
-        log.error("set aside device=%s epoch=%s seq=%d", device, epoch, head.seq)
         with suppress(Rejected):  # A fork holds whatever else is wrong: what comes late in a parent would count twice.
             self._fork(turn, device, epoch, head)
+        # After a restore it may have come in again under an earlier name; a person must not be told to enter it anew.
+        if self._is_repeated(turn, device, epoch, head):
+            return
+        log.error("set aside device=%s epoch=%s seq=%d", device, epoch, head.seq)
         turn.reject(device, epoch, head, Rejected("internal", "the coordinator failed at it twice: a fault of its own"))
         encoded = head.encoded()
         turn.quarantine(device, "internal", len(encoded), encoded[:HEAD_BYTES])

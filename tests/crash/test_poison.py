@@ -309,6 +309,20 @@ def _start(directory: Path, name: str) -> tuple[bool, bool]:
         crashes.close()
 
 
+def test_what_has_come_in_under_an_earlier_name_meanwhile_is_not_set_aside(tmp_path: Path) -> None:
+    """A person would be told to enter anew what is entered: the restore of a copy brings it in again, seed 6633."""
+    fork = "epoch-of-the-test-0002"
+    for _ in range(2):
+        _crash(tmp_path, f"A1 {fork} 1 {tag(1)}")
+    shop = Shop(tmp_path)
+    shop.say("A1", message(operation(1)))
+    again = operation(1, tag=tag(1), parents=["epoch-of-the-test-0001"], again=True)
+    ack = shop.say("A1", message(again, epoch=fork))
+    assert (ack["seq"], ack["rejected"], shop.on_hand()) == (1, [], "-1")
+    assert "internal" not in shop.alerts()
+    shop.stop()
+
+
 def test_only_two_crashes_in_a_row_at_the_same_operation_make_it_poison(tmp_path: Path) -> None:
     for name in ("x", "y", "x"):
         _crash(tmp_path, name)
