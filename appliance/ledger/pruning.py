@@ -57,10 +57,16 @@ def _forget(sql: Sql, after: int, through: int, shop_ms: int) -> None:
     for revision, operation in sql(
         "SELECT revision, operation FROM body JOIN txn USING (revision) WHERE revision <= ? AND tag IS NULL", (through,)
     ).fetchall():
-        sql("INSERT INTO digest VALUES (?, ?)", (revision, digest(operation)))
-    for table, revision in (("entry", "revision"), ("body", "revision"), ("turn", "last_rev")):
-        sql(f"DELETE FROM {table} WHERE {revision} <= ?", (through,))  # noqa: S608
+        sql("INSERT OR IGNORE INTO digest VALUES (?, ?)", (revision, digest(operation)))
     _forget_jobs(sql, shop_ms)
+    # What may still be printed, such as a copy of an old receipt, needs its text, which goes with a later batch.
+    sql(
+        "DELETE FROM body WHERE revision <= ? AND revision NOT IN (SELECT revision FROM print_job WHERE revision "
+        "IS NOT NULL AND state IN ('queued', 'printing', 'skipped-stale', 'failed', 'doubtful'))",
+        (through,),
+    )
+    for table, revision in (("entry", "revision"), ("turn", "last_rev")):
+        sql(f"DELETE FROM {table} WHERE {revision} <= ?", (through,))  # noqa: S608
     sql("UPDATE ledger SET pruned_rev = ?, pruned_ms = ?", (through, shop_ms))
 
 

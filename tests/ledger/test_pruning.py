@@ -7,9 +7,11 @@ from unittest.mock import patch
 import orjson
 import pytest
 
+from appliance.contract.paper import Cancel
 from appliance.ledger import pruning
 from appliance.ledger.pruning import BATCH, MONTH_MS
 from appliance.ledger.verify import Violation, verify
+from appliance.printing.jobs import PrintRules, Station
 from tests.ledger.busy import BARE, any_day, live
 from tests.ledger.test_backup import sell
 from tests.shop import Shop, message, operation, rows, tag
@@ -172,6 +174,24 @@ def test_receipt_that_is_pruned_is_known_but_its_text_is_gone(shop: Shop) -> Non
     copy = operation(3, **BARE | {"type": "print", "receipt": "r-1"})
     [rejected] = [row for row in shop.say("D", message(copy))["rejected"] if row["seq"] == 3]
     assert rejected["code"] == "nothing-to-print"
+
+
+def test_text_of_what_waits_for_a_printer_is_kept_until_that_is_over(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, printing=PrintRules((Station("main"),)))
+    shop.say("D", message(_receipt(1, "r-1", "sale", "2")))
+    shop.clock.now_ms = 2 * MONTH_MS
+    shop.say("D", message(operation(2, **BARE | {"type": "print", "receipt": "r-1"})))
+    [job] = shop.reader.jobs.queue()
+    prune(shop)
+    assert (shop.reader.jobs.material(job.id).operation or {})["receipt"] == "r-1"
+    verify(shop.directory)
+    shop.coordinator.change_paper(Cancel(job.id), lambda verdict: None)
+    shop.coordinator.turn()
+    shop.clock.now_ms = 4 * MONTH_MS
+    sell(shop, 1, 1)
+    prune(shop)
+    assert rows(shop.directory, "SELECT count(*) FROM body") == [(0,)]
+    verify(shop.directory)
 
 
 def test_ack_of_an_epoch_whose_rejections_are_pruned_counts_them(shop: Shop) -> None:
