@@ -94,6 +94,7 @@ class Box:
         """Whether the box has a ledger of its own making, in the place of the shop's, which was lost with its card."""
         self._backups: list[Path] = []
         self._is_copy_to_come = False
+        self._is_off = False
         self._runs = 0
         self._boot_ms = 0
         self._boot = network.shop.boot
@@ -149,6 +150,8 @@ class Box:
         self._announced_until_kill = None
         self.printer.be(None)
         self._make_room()
+        if self._is_off:
+            self._switch_on(self._runs)
         if self.is_other:
             self._put_back()
 
@@ -184,6 +187,7 @@ class Box:
         """The power goes, for as long as it goes."""
         if self.is_running:
             self._stop()
+            self._is_off = True
             off_ms = self._chance.expovariate(1 / self._mix.off_ms)
             self._schedule.after(off_ms, partial(self._switch_on, self._runs))
 
@@ -272,7 +276,8 @@ class Box:
         self._schedule.after(self._chance.expovariate(1 / mean_ms), partial(self._start, self._runs))
 
     def _switch_on(self, run: int) -> None:
-        if run == self._runs:
+        if run == self._runs and self._is_off:
+            self._is_off = False
             self._boot = f"boot at {self._schedule.now_ms}"
             self._boot_ms = self._schedule.now_ms
             self._start(run)

@@ -61,9 +61,10 @@ class Inspector:
         for sku, on_hand_milli, reserved_milli in self._connection.execute(_CLOSINGS):
             self._on_hand[sku] += on_hand_milli
             self._reserved[sku] += reserved_milli
-        before = self.committed.copy()
+        before = self.committed
+        self.committed = Counter()
         self.look()
-        self.committed = before
+        self.committed |= before  # What it committed before it died, and nobody has looked at, counts as well.
         self._unsaid.clear()
 
     def close(self) -> None:

@@ -94,6 +94,7 @@ class World:
         is_at_rest = False
         while not is_at_rest:
             demand(self.schedule.now_ms < ends_ms, DRAINED, "box,", *map(_unrest, self.network.tills))
+            self.box.beat()  # After a quiet time the next one may be hours away.
             # Long enough for a tick to tell what nobody has heard, and not a whole number of them.
             self.schedule.run_until(self.schedule.now_ms + 5 * BEAT_MS // 2)
             for till in self.network.tills:
