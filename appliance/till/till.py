@@ -404,7 +404,9 @@ class Till:
         if self._was_agreed and self._closing.is_set() and client.is_connected():
             will = last_will(self._topics, self._device)
             # An orderly DISCONNECT takes the will away, so its word is said here; whoever misses it loses nothing.
-            client.publish(will.topic, will.payload, qos=1, retain=will.retain).wait_for_publish(TURN_S)
+            said = client.publish(will.topic, will.payload, qos=1, retain=will.retain)
+            if said.rc == mqtt.MQTT_ERR_SUCCESS:  # The connection may be lost just now.
+                said.wait_for_publish(TURN_S)
         client.disconnect()
         client.loop_stop()
         self._tell()

@@ -2,7 +2,9 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
+import paho.mqtt.client as mqtt
 import pytest
 
 from appliance.till import NoAnswer, OutboxError, Till
@@ -150,6 +152,21 @@ def test_what_would_be_rejected_raises_and_spends_nothing(free_port: int, tmp_pa
 def test_a_device_without_a_legal_name_is_no_till(free_port: int, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot name a device"):
         make_till(free_port, tmp_path / "A1.outbox", device="till/1")
+
+
+def test_a_till_ends_in_peace_when_its_connection_breaks_at_its_last_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = mqtt.Client.publish
+
+    def breaks(client: mqtt.Client, topic: str, *words: Any, **named: Any) -> mqtt.MQTTMessageInfo:
+        if named.get("retain"):
+            client._sock_close()  # The cable, pulled between is_connected() and the write.
+        return published(client, topic, *words, **named)
+
+    with Box(tmp_path / "box") as box, make_till(box.port, tmp_path / "A1.outbox", password=PASSWORD) as till:
+        wait_until(lambda: till.is_connected)
+        monkeypatch.setattr(mqtt.Client, "publish", breaks)
 
 
 def test_an_outbox_belongs_to_one_device_and_one_process(free_port: int, tmp_path: Path) -> None:
