@@ -58,7 +58,9 @@ look_at_box() {
         on_box 'sh -s' <<'LOOK'
 say() { printf '%s=%s\n' "$1" "$2"; }
 say machine "$(uname -m)"
-say python "$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)"
+set -- $(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2], sys.maxsize.bit_length() + 1)' 2>/dev/null)
+say python "$1"
+say bits "$2"
 say system "$(. /etc/os-release; echo "$PRETTY_NAME")"
 say systemd "$([ -d /run/systemd/system ] && echo yes)"
 say clock "$(date +%s)"
@@ -97,6 +99,9 @@ judge_box() {
         die "Python ${box[python]} on $host (${box[system]}) is too old: 3.11 is needed, which Debian 12 has"
     [[ ${box[machine]} == aarch64 || ${box[machine]} == x86_64 ]] ||
         die "$host is a ${box[machine]}: a 64-bit system is needed (for a Pi, the 64-bit Raspberry Pi OS)"
+    # The kernel says the processor's: the 32-bit Raspberry Pi OS has a 64-bit one on a Pi 3 or 4.
+    [[ ${box[bits]} == 64 ]] ||
+        die "$host runs a ${box[bits]}-bit system (${box[system]}) on a 64-bit processor: the 64-bit one is needed"
     ((box[free] >= SPACE_MIB)) ||
         die "there are ${box[free]} MiB free for /opt/stock-coordinator on $host, and $SPACE_MIB are needed: make room"
     off_s=$((box[clock] - $(date +%s)))

@@ -1,11 +1,12 @@
 """The file on the boot partition: taken when it has changed, its secrets blanked, its faults told beside it."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from appliance.access.password import FILE_NAME as PASSWORD_FILE
-from appliance.app.card import ERRORS_NAME, Card, WrongCard
+from appliance.app.card import ERRORS_NAME, FLASHED_NAME, Card, WrongCard
 from appliance.app.system import AUTHORIZED_KEYS, apply, system_files
 from appliance.settings import FILE_NAME, Settings, load_settings
 from tests.box import Box
@@ -26,6 +27,11 @@ class Desk:
 
     def write(self, text: str) -> None:
         self.file.write_text(f'data_dir = "{self.data}"\n{text}', "utf-8")
+
+    def flash(self) -> None:
+        """Write the image once more, as deploy/image/build makes its boot partition."""
+        self.write("# Every line may stay as it is.\n")
+        (self.boot / FLASHED_NAME).write_text(f"{hashlib.sha256(self.file.read_bytes()).hexdigest()}  -\n")
 
     @property
     def errors(self) -> str:
@@ -112,6 +118,46 @@ def test_a_broken_file_is_named_beside_it_and_the_box_goes_on_as_it_was(desk: De
     desk.write('shop = "mended"\n')
     assert desk.card.take() is not None
     assert desk.errors == ""
+
+
+def test_a_new_file_on_the_card_mends_what_is_kept(desk: Desk) -> None:
+    """A release that was gone back to may not know a setting that the newer one has kept."""
+    desk.write('shop = "corner"\n')
+    desk.card.take()
+    (desk.etc / FILE_NAME).write_text("from_a_later_release = 1\n")
+    settings, [fault] = desk.card.in_force()
+    assert (settings, "from_a_later_release" in fault) == (Settings(), True)
+    desk.write('shop = "mended"\n')
+    settings, faults = desk.card.in_force()
+    assert (settings.shop, faults) == ("mended", [])
+
+
+def test_a_card_that_was_flashed_anew_gets_back_the_settings_that_outlived_it(desk: Desk) -> None:
+    desk.flash()
+    assert desk.card.take() is not None, "the first time there is nothing to give back"
+    desk.write('shop = "corner"\npassword = "sesame"\n')
+    desk.card.take()
+    on_card = desk.file.read_bytes()
+    desk.flash()
+    settings, faults = desk.card.in_force()
+    assert (settings.shop, faults) == ("corner", [])
+    assert desk.file.read_bytes() == on_card, "what stands on the card is what is in force"
+    assert [path.name for path in desk.boot.iterdir()] == [FILE_NAME]
+    desk.flash()
+    desk.write('shop = "edited"\n')
+    assert desk.card.in_force()[0].shop == "edited", "before its first start"
+
+
+def test_settings_that_came_by_deploy_outlive_a_new_image_and_show_the_card_no_secret(desk: Desk) -> None:
+    desk.flash()
+    desk.card.take()
+    for secret in ('"sesame"', '"""\nsesame"""'):
+        deployed = f'shop = "corner"\npassword = {secret}\n'
+        (desk.etc / FILE_NAME).write_text(deployed)
+        desk.flash()
+        assert desk.card.take() is None
+        assert desk.kept_text == deployed
+        assert "sesame" not in desk.file.read_text()
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@
 
 Whoever holds the card may change it, at a desk and with any editor, so each start looks whether it is another. The
 invariants: a file that cannot be used changes nothing; a secret is blanked only when it is kept; a blank one keeps what
-the box has, so what is left on the card can be taken again and again.
+the box has, so what is left on the card can be taken again and again; a card that was flashed anew sets nothing back.
 """
 
 import hashlib
+import logging
 import re
 import subprocess
 import tomllib
@@ -24,10 +25,15 @@ from appliance import durable
 from appliance.access.password import ShopPassword
 from appliance.settings import FILE_NAME, SECRETS, Settings, WrongSettings, load_settings
 
+log = logging.getLogger(__name__)
+
 ERRORS_NAME = "stock-coordinator.errors.txt"
 
 _TAKEN_NAME = "card.sha256"
 """What was taken last, so that a file which has not changed since does not undo what was set on the box itself."""
+
+FLASHED_NAME = "stock-coordinator.flashed"
+"""Lies on a card that has not started since it was flashed, and holds the digest of the file that came with it."""
 
 _SECRET_LINE = re.compile(r"""^(\s*password\s*=\s*)("(?:[^"\\]|\\.)*"|'[^']*')""", re.MULTILINE)
 
@@ -45,8 +51,20 @@ class Card:
         self._boot = boot
         self._etc = etc
 
+    def in_force(self) -> tuple[Settings, list[str]]:
+        """Take what is new on the card; return the settings that are in force, and what is wrong. Raises OSError."""
+        settings, faults = None, []
+        # What is kept may be wrong as well, and what is new on the card mends it.
+        for source in (self.take, self.kept):
+            try:
+                settings = source() if settings is None else settings
+            except WrongCard as error:
+                faults += str(error).splitlines()
+        return settings or Settings(), faults
+
     def take(self) -> Settings | None:
         """Keep what is new on the card, and return it; None when nothing is. Raises WrongCard, OSError."""
+        self._put_back()
         try:
             content = self._file.read_bytes()
         except FileNotFoundError:
@@ -64,6 +82,7 @@ class Card:
         self._blank(content, blanked)
         durable.replace(taken, _digest(blanked).encode("ascii"))
         self._say("")
+        log.info("settings are taken from the card")
         return settings
 
     def kept(self) -> Settings:
@@ -73,6 +92,28 @@ class Card:
             return load_settings(path) if path.exists() else Settings()
         except WrongSettings as error:
             raise WrongCard(str(error)) from error
+
+    def _put_back(self) -> None:
+        """Give a card that was flashed anew the settings that outlived it, but where a person has changed its file.
+
+        Else every new image would take the shop its name, its address and its ssh keys, with a file that asks nothing.
+        """
+        flashed = self._boot / FLASHED_NAME
+        if not flashed.exists():
+            return
+        with writable(self._boot):
+            taken = self._etc / _TAKEN_NAME
+            if taken.exists() and self._is_untouched(flashed):
+                with suppress(WrongCard):  # What cannot be put on the card is in force all the same.
+                    kept = self._etc / FILE_NAME
+                    *_, blanked = _read(kept, kept.read_bytes())
+                    durable.replace(self._file, blanked)
+                durable.replace(taken, _digest(self._file.read_bytes()).encode("ascii"))
+            flashed.unlink()
+            durable.sync(self._boot)
+
+    def _is_untouched(self, flashed: Path) -> bool:
+        return self._file.exists() and flashed.read_text("ascii").startswith(_digest(self._file.read_bytes()))
 
     def _keep(self, secrets: Mapping[str, str], settings: Settings) -> None:
         for name, secret in secrets.items():
@@ -89,8 +130,8 @@ class Card:
 
     def _say(self, faults: str) -> None:
         """Write the faults beside the file, or take away those that are mended."""
-        known = self._errors.read_text("utf-8") if self._errors.exists() else ""
-        if faults != known:
+        known = self._errors.read_bytes() if self._errors.exists() else b""
+        if faults.encode() != known:
             with writable(self._boot):
                 self._errors.unlink(missing_ok=True)
                 if faults:

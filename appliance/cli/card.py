@@ -1,7 +1,7 @@
 """`card`: the boot partition of the image, which is all that a shopkeeper sees of it. Its units call this, as root.
 
-box-card.service    take     before the network and the coordinator
-box-slips.service   slips    beside the coordinator, again and again until nothing is left to do
+box-card.service   take   before the network and the coordinator
+box-slip.service   slip   beside the coordinator, again and again until nothing is left to do
 """
 
 import logging
@@ -12,7 +12,7 @@ import typer
 
 from appliance.access.password import ShopPassword
 from appliance.app import system
-from appliance.app.card import Card, WrongCard, overwrite, writable
+from appliance.app.card import Card, overwrite, writable
 from appliance.app.first_slip import FIRST_DEVICE
 from appliance.app.notices import print_notice
 from appliance.app.setups import adopt_printer, printers_in_force
@@ -47,22 +47,14 @@ def take(boot: Boot, etc: Etc = Path("/etc/stock-coordinator")) -> None:
     journal.set_up()
     if not system.is_image():
         raise Failure("this system is not the image, and its own: nothing is set up here")
-    card = Card(boot, etc)
-    settings, faults = Settings(), ""
-    try:
-        settings = card.kept()
-        if (taken := card.take()) is not None:
-            settings = taken
-            log.info("settings are taken from the card")
-    except WrongCard as error:
-        faults = str(error)
+    settings, faults = Card(boot, etc).in_force()
     system.apply(settings)
     if (url := adopt_printer(settings)) is not None:
         log.info("printer found url=%s", url)
     if faults:
-        for printer, outcome in print_notice(Notice.SETTINGS, settings, faults.splitlines()):
+        for printer, outcome in print_notice(Notice.SETTINGS, settings, faults):
             log.info("notice printer=%s outcome=%r", printer, outcome)
-        raise Failure(f"the settings on the card cannot be used:\n{faults}")
+        raise Failure("\n".join(("the settings cannot be used:", *faults)))
 
 
 @app.command()

@@ -268,6 +268,7 @@ def test_what_is_in_the_way_is_said(fresh: Path, settings: Path, tmp_path: Path)
         for program, answer, words in (
             ("python3", "echo 3.9", "is too old: 3.11 is needed"),
             ("uname", "echo armv7l", "a 64-bit system is needed"),
+            ("python3", "echo 3.13 32", "runs a 32-bit system"),
             ("sudo", "exit 1", "root is needed"),
             ("df", "printf 'F M U A\\nx 9 9 17\\n'", "there are 17 MiB free"),
         ):
