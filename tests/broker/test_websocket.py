@@ -253,7 +253,7 @@ def test_who_pings_and_takes_no_answer_is_cut_off(certificate: Certificate, clie
         for _ in range(40_000):
             stranger.frames.protocol.send_ping(bytes(125))
         flood = b"".join(stranger.frames.protocol.data_to_send())
-        with pytest.raises(ConnectionError):
+        with pytest.raises((ConnectionError, ssl.SSLEOFError)):  # which of them is a matter of time, and of Python
             stranger.frames.beneath.sendall(flood * 20)
         assert device.answers()
 
